@@ -1,0 +1,118 @@
+# Everything that is done with this repository more than once. CI runs these recipes and nothing else.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# The scripts that run many releases of Cyrus against a server; they live beside this repository.
+murder := env("MURDER_SCRIPTS", "../shared/murder")
+
+# The daemons that they run against.
+daemons := env("DAEMONS", "mupdated mupdated-sync")
+
+export RUSTDOCFLAGS := "-D warnings"
+
+# List the recipes.
+[private]
+default:
+    @just --list --unsorted
+
+# Formatting, lints, documentation and dependencies.
+check: fmt clippy doc deny
+
+# Is everything formatted?
+fmt:
+    cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
+
+# Lints, with warnings denied.
+clippy:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Build the documentation, with warnings denied.
+doc:
+    cargo doc --workspace --no-deps --locked
+
+# Licences, banned crates and sources of all dependencies.
+deny:
+    cargo deny --locked check --hide-inclusion-graph bans licenses sources
+
+# Known vulnerabilities in dependencies; fetches the RustSec database.
+advisories:
+    cargo deny --locked check advisories
+
+# All tests that need nothing but Rust and a C compiler.
+test:
+    cargo test --workspace --locked
+
+# Serve, with ./mupdate-data as the data directory: just run --log debug
+run *ARGS:
+    cargo run --release --locked --bin mupdated -- {{ARGS}}
+
+# One fuzz target for some seconds; its own finds go to target/fuzz-corpus.
+fuzz TARGET SECONDS="60":
+    mkdir -p target/fuzz-corpus/{{TARGET}}
+    cargo +nightly fuzz run {{TARGET}} target/fuzz-corpus/{{TARGET}} fuzz/corpus/{{TARGET}} -- \
+        -dict=fuzz/mupdate.dict -max_total_time={{SECONDS}} -timeout=10 -print_final_stats=1
+
+# Every fuzz target for some seconds each.
+fuzz-all SECONDS="60":
+    cargo +nightly fuzz build
+    for target in $(cargo +nightly fuzz list); do just fuzz "$target" {{SECONDS}}; done
+
+# Install the cargo tools that check and fuzz need, where they are missing.
+tools:
+    command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
+    command -v cargo-fuzz > /dev/null || cargo install --locked cargo-fuzz
+
+# Install the Debian packages that real Cyrus needs (root).
+packages:
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
+        cyrus-imapd cyrus-murder cyrus-clients cyrus-admin cyrus-replication \
+        sasl2-bin libsasl2-modules rsyslog mmdebstrap openssl < /dev/null
+
+# Have a syslog daemon write /var/log/syslog, where Cyrus says what it does (root).
+syslog:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    pidof rsyslogd > /dev/null || rsyslogd
+    mark="mupdate-$$-$RANDOM"
+    for _ in {1..50}; do
+        logger -t just "$mark" && grep -qs "$mark" /var/log/syslog && exit 0
+        sleep 0.2
+    done
+    echo "no syslog daemon writes /var/log/syslog" >&2
+    exit 1
+
+# Both daemons with real Cyrus 3.6.1: backend, frontend, replicated pair, failover, restarts (root, Debian).
+interop: syslog
+    cargo test --locked -p mupdate-tests --test interop -- --nocapture --test-threads=1
+
+# All scenarios and a share of the matrix, from the scripts beside this repository, against both daemons (root, Debian).
+second-opinion: scenarios (matrix "--only push --only frontend --versions 3.2,3.12")
+
+# Scenarios of real Cyrus 3.6.1 against both daemons, or against $DAEMONS: just scenarios --only replica
+scenarios *ARGS: (murder-script "scenarios.py" ARGS)
+
+# Every release of Cyrus that Debian has, against both daemons: just matrix --only pair --versions 3.2s,3.10
+matrix *ARGS: (murder-script "matrix.py" ARGS)
+
+[private]
+murder-script SCRIPT *ARGS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if [ ! -e {{murder}}/{{SCRIPT}} ]; then
+        echo "SKIPPED: no {{murder}}/{{SCRIPT}} (it lives beside the project; MURDER_SCRIPTS names another folder)"
+        exit 0
+    fi
+    just syslog
+    failed=""
+    for daemon in {{daemons}}; do
+        echo "=== {{SCRIPT}} {{ARGS}}: $daemon"
+        scripts/with-daemon --bin "$daemon" -- \
+            python3 -B {{murder}}/{{SCRIPT}} --mupdate {addr} --restart-cmd {restart} {{ARGS}} || failed+=" $daemon"
+    done
+    [ -z "$failed" ] || { echo "{{SCRIPT}} failed:$failed" >&2; exit 1; }
+
+# Everything, as CI does it on a fresh machine (root, Debian).
+ci:
+    .ci/run
