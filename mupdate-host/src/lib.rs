@@ -1,3 +1,6 @@
 //! In the making.
 
 pub mod inbox;
+pub mod config;
+pub mod exit;
+pub mod logging;

@@ -1,0 +1,382 @@
+//! The configuration: a TOML file in which every key is optional, and the command line over it.
+//!
+//! `mupdated.example.toml` at the top of the source tree explains every key. What SIGHUP can change is decided in
+//! [`Config::reloaded`].
+
+mod error;
+mod listen;
+mod print;
+mod read;
+mod reload;
+mod size;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mupdate_core::directory::{Order, Policy};
+use mupdate_proto::{CompressLines, Limits, ServerName};
+use toml::de::DeValue;
+
+pub use error::{ConfigError, Problem};
+pub use listen::{ListenAddr, MUPDATE_PORT};
+
+use crate::logging::LogSettings;
+use read::{Document, Names, Section, list, millis, number, octets, parsed, seconds, text, truth};
+
+/// Everything a daemon is told before it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// This server's name, as the banner and the logs show it.
+    pub server_name: String,
+    /// Where the database, the users file and the lock file live.
+    pub data_dir: PathBuf,
+    /// Where to listen; never empty.
+    pub listen: Vec<ListenAddr>,
+    /// Who decides about changes.
+    pub authority: AuthorityKind,
+    /// Which rule of ownership is in force.
+    pub policy: Policy,
+    /// Which COMPRESS lines the banner shows.
+    pub compress: CompressLines,
+    /// PLAIN and LOGIN are offered on connections that are neither encrypted nor from this host.
+    pub allow_plaintext: bool,
+    /// What is logged.
+    pub log: LogSettings,
+    /// The software's name in the banner.
+    pub software: String,
+    /// What a peer may cost.
+    pub limits: LimitSettings,
+    /// How long changes are held back after the OK of UPDATE, because frontends do not look at what arrives with it.
+    pub hold: Duration,
+    /// The database.
+    pub store: StoreSettings,
+    /// The order in which a backend sorts mailbox names, where it is to be told and not learned.
+    pub orders: BTreeMap<ServerName, Order>,
+    /// The memory of verified logins.
+    pub login_cache: LoginCacheSettings,
+}
+
+/// Who decides about changes: `authority`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorityKind {
+    /// This daemon.
+    Local,
+}
+
+/// What a peer may cost: `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Octets of lines, literals and whole commands.
+    pub octets: Limits,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Time within which a connection has to log in.
+    pub login: Duration,
+    /// Time that a logged-in connection may be silent; `None` is for ever. Streams are exempt.
+    pub idle: Option<Duration>,
+    /// Time after which a peer is dropped that takes none of the octets waiting for it.
+    pub stall: Duration,
+    /// Failed logins after which a connection is closed.
+    pub login_failures: u32,
+    /// Time for which the answer to a failed login is held back.
+    pub login_delay: Duration,
+    /// Octets of output after which a session waits for its reader.
+    pub output_buffer: usize,
+    /// Changes that are committed together at most.
+    pub batch: usize,
+}
+
+/// The database: `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Octets of address space, and so the size that the database file can reach.
+    pub map_size: usize,
+    /// Deletions that are remembered, so that a replica that was away can be told of them.
+    pub tombstones: u64,
+    /// Read transactions at a time; `None`: as many as connections, and some to spare.
+    pub readers: Option<u32>,
+}
+
+/// The memory of verified logins: `[login_cache]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginCacheSettings {
+    /// Logins that are remembered at most; 0 remembers none.
+    pub entries: usize,
+    /// Time after which a password is hashed anew.
+    pub lifetime: Duration,
+}
+
+/// What the command line says over the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--data-dir`
+    pub data_dir: Option<PathBuf>,
+    /// `--listen`, as often as it was given; replaces the file's list.
+    pub listen: Vec<ListenAddr>,
+    /// `--server-name`
+    pub server_name: Option<String>,
+    /// `--log`
+    pub log: Option<LogSettings>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server_name: host_name(),
+            data_dir: "mupdate-data".into(),
+            listen: vec![ListenAddr::Tcp((std::net::Ipv4Addr::LOCALHOST, MUPDATE_PORT).into())],
+            authority: AuthorityKind::Local,
+            policy: Policy::Standard,
+            compress: CompressLines::Quoted,
+            allow_plaintext: false,
+            log: LogSettings::default(),
+            software: "mupdated".into(),
+            limits: LimitSettings::default(),
+            hold: Duration::from_millis(300),
+            store: StoreSettings { map_size: 16 << 30, tombstones: 100_000, readers: None },
+            orders: BTreeMap::new(),
+            login_cache: LoginCacheSettings { entries: 1024, lifetime: Duration::from_secs(600) },
+        }
+    }
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            octets: Limits { line: 64 << 10, literal: 1 << 20, message: 2 << 20 },
+            connections: 10_000,
+            login: Duration::from_secs(60),
+            // A backend that moves a user holds one connection through the whole copy.
+            idle: None,
+            stall: Duration::from_secs(300),
+            login_failures: 3,
+            login_delay: Duration::from_secs(1),
+            output_buffer: 64 << 10,
+            batch: 1024,
+        }
+    }
+}
+
+const NAMES: Names = &[
+    (
+        "",
+        &[
+            "server_name",
+            "data_dir",
+            "listen",
+            "authority",
+            "policy",
+            "compress",
+            "allow_plaintext",
+            "log",
+            "software",
+            "limits",
+            "streams",
+            "store",
+            "orders",
+            "login_cache",
+        ],
+    ),
+    (
+        "limits",
+        &[
+            "line",
+            "literal",
+            "message",
+            "connections",
+            "login_seconds",
+            "idle_seconds",
+            "stall_seconds",
+            "login_failures",
+            "login_delay_ms",
+            "output_buffer",
+            "batch",
+        ],
+    ),
+    ("streams", &["hold_ms"]),
+    ("store", &["map_size", "tombstones", "readers"]),
+    ("orders", &["*"]),
+    ("login_cache", &["entries", "seconds"]),
+];
+
+impl Config {
+    /// Reads a configuration file; without one, the defaults.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not TOML, names a setting that does not exist, or gives one a value that is not
+    /// allowed.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        Self::parse(&text).map_err(|problems| ConfigError::Wrong { path: path.to_owned(), problems })
+    }
+
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the lines.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let document = Document::new(text, NAMES);
+        let mut config = Self::default();
+        let mut root = document.root();
+        config.read_top(&root);
+        config.limits.read(&root.table("limits"));
+        root.table("streams").read("hold_ms", &mut config.hold, millis(0..=60_000));
+        config.store.read(&root.table("store"));
+        root.table("orders").read_all(|server, order| config.read_order(server, order));
+        let cache = root.table("login_cache");
+        cache.read("entries", &mut config.login_cache.entries, number(0..=1_000_000));
+        cache.read("seconds", &mut config.login_cache.lifetime, seconds(1..=86_400));
+        let problems = document.problems();
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// Puts what the command line says over what the file says.
+    #[must_use]
+    pub fn with(mut self, overrides: &Overrides) -> Self {
+        let Overrides { data_dir, listen, server_name, log } = overrides.clone();
+        self.data_dir = data_dir.unwrap_or(self.data_dir);
+        self.server_name = server_name.unwrap_or(self.server_name);
+        self.log = log.unwrap_or(self.log);
+        if !listen.is_empty() {
+            self.listen = listen;
+        }
+        self
+    }
+
+    /// Read transactions that the store has to have room for.
+    pub fn readers(&self) -> u32 {
+        let connections = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
+        self.store.readers.unwrap_or(connections.saturating_add(64))
+    }
+
+    /// What is allowed but probably not meant, a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let open: Vec<String> =
+            self.listen.iter().filter(|addr| !addr.is_local()).map(ToString::to_string).collect();
+        if !open.is_empty() && !self.allow_plaintext {
+            warnings.push(format!(
+                "nobody but this host can log in through {}: this version has neither TLS nor SCRAM, and \
+                 allow_plaintext is false",
+                open.join(" and ")
+            ));
+        }
+        if !open.is_empty() && self.allow_plaintext {
+            warnings.push(format!(
+                "passwords cross the network in the clear to {}: let only trusted networks reach it",
+                open.join(" and ")
+            ));
+        }
+        if self.readers() < u32::try_from(self.limits.connections).unwrap_or(u32::MAX) {
+            warnings.push("store.readers is below limits.connections: reads can fail under load".into());
+        }
+        warnings
+    }
+
+    fn read_order(&mut self, server: &str, order: &DeValue<'_>) -> Result<(), String> {
+        let order = text(order).ok().and_then(|order| order.parse().ok());
+        let order = order.ok_or("allowed: \"octet\", \"dot\" or \"v36\"")?;
+        let server = ServerName::new(server.to_owned())
+            .map_err(|_| "allowed as a name: a server's, without `!` and partition")?;
+        self.orders.insert(server, order);
+        Ok(())
+    }
+
+    fn read_top(&mut self, top: &Section<'_, '_>) {
+        top.read("server_name", &mut self.server_name, |value| server_name(&text(value)?));
+        top.read("data_dir", &mut self.data_dir, |value| match text(value)? {
+            dir if dir.is_empty() => Err("allowed: a directory".into()),
+            dir => Ok(dir.into()),
+        });
+        top.read("listen", &mut self.listen, |value| match list(value)? {
+            none if none.is_empty() => Err("at least one is needed".into()),
+            addresses => Ok(addresses),
+        });
+        top.read("authority", &mut self.authority, |value| match text(value)?.as_str() {
+            "local" => Ok(AuthorityKind::Local),
+            "upstream" | "etcd" => Err("known, but not available in this version; allowed: \"local\"".into()),
+            _ => Err("allowed: \"local\"".into()),
+        });
+        top.read("policy", &mut self.policy, |value| {
+            let policy = text(value).ok().and_then(|policy| policy.parse().ok());
+            policy.ok_or_else(|| "allowed: \"standard\", \"strict\", \"unified\" or \"replicated\"".into())
+        });
+        top.read("compress", &mut self.compress, |value| match text(value)?.as_str() {
+            "quoted" => Ok(CompressLines::Quoted),
+            "bare" => Ok(CompressLines::Bare),
+            "both" => Ok(CompressLines::Both),
+            "none" => Ok(CompressLines::None),
+            _ => Err("allowed: \"quoted\", \"bare\", \"both\" or \"none\"".into()),
+        });
+        top.read("allow_plaintext", &mut self.allow_plaintext, truth);
+        top.read("log", &mut self.log, parsed);
+        top.read("software", &mut self.software, |value| printable(&text(value)?));
+    }
+}
+
+impl LimitSettings {
+    fn read(&mut self, table: &Section<'_, '_>) {
+        const MIB: u64 = 1 << 20;
+        // RFC 3656 section 2: lines of 1,024 and literals of 4,096 octets have to be accepted.
+        table.read("line", &mut self.octets.line, octets(1024..=64 * MIB));
+        table.read("literal", &mut self.octets.literal, octets(4096..=512 * MIB));
+        // A raised part raises the whole, unless that is said too.
+        let parts = self.octets.line + self.octets.literal;
+        self.octets.message = self.octets.message.max(parts);
+        table.read("message", &mut self.octets.message, |value| match octets(4096..=1024 * MIB)(value)? {
+            message if message < parts => {
+                Err(format!("allowed: at least {parts}, which is line and literal together"))
+            }
+            message => Ok(message),
+        });
+        table.read("connections", &mut self.connections, number(1..=1_000_000));
+        table.read("login_seconds", &mut self.login, seconds(1..=3600));
+        table.read("idle_seconds", &mut self.idle, |value| {
+            seconds(0..=2_592_000)(value).map(|time| Some(time).filter(|time| !time.is_zero()))
+        });
+        table.read("stall_seconds", &mut self.stall, seconds(1..=86_400));
+        table.read("login_failures", &mut self.login_failures, number(1..=1000));
+        table.read("login_delay_ms", &mut self.login_delay, millis(0..=60_000));
+        table.read("output_buffer", &mut self.output_buffer, octets(4096..=64 * MIB));
+        table.read("batch", &mut self.batch, number(1..=100_000));
+    }
+}
+
+impl StoreSettings {
+    fn read(&mut self, table: &Section<'_, '_>) {
+        table.read("map_size", &mut self.map_size, octets(1 << 20..=64 << 40));
+        table.read("tombstones", &mut self.tombstones, number(0..=1_000_000_000));
+        table.read("readers", &mut self.readers, |value| {
+            number(0..=1_000_000)(value).map(|readers| Some(readers).filter(|readers| *readers > 0))
+        });
+    }
+}
+
+/// A name that can stand in a banner and in a location.
+pub(crate) fn server_name(name: &str) -> Result<String, String> {
+    if name.is_empty() || name.len() > 255 || name.contains(['!', '"', '\\', ' ']) {
+        return Err("allowed: a host name".into());
+    }
+    printable(name)
+}
+
+fn printable(text: &str) -> Result<String, String> {
+    let plain = text.bytes().all(|octet| (b' '..=b'~').contains(&octet) && octet != b'"' && octet != b'\\');
+    if plain && !text.is_empty() {
+        Ok(text.to_owned())
+    } else {
+        Err("allowed: printable ASCII without quotes".into())
+    }
+}
+
+/// What this host calls itself.
+fn host_name() -> String {
+    let name = rustix::system::uname();
+    server_name(&name.nodename().to_string_lossy()).unwrap_or_else(|_| "localhost".into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! A configuration as a file that says the same.
+
+use std::fmt;
+use std::time::Duration;
+
+use mupdate_proto::CompressLines;
+
+use super::{AuthorityKind, Config, size};
+
+impl fmt::Display for Config {
+    /// TOML with every key, which [`Config::parse`] reads back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |text: &dyn fmt::Display| toml::Value::String(text.to_string());
+        let listen: Vec<String> = self.listen.iter().map(|addr| quoted(addr).to_string()).collect();
+        let compress = match self.compress {
+            CompressLines::None => "none",
+            CompressLines::Quoted => "quoted",
+            CompressLines::Bare => "bare",
+            CompressLines::Both => "both",
+        };
+        let authority = match self.authority {
+            AuthorityKind::Local => "local",
+        };
+        writeln!(f, "server_name = {}", quoted(&self.server_name))?;
+        writeln!(f, "data_dir = {}", quoted(&self.data_dir.display()))?;
+        writeln!(f, "listen = [{}]", listen.join(", "))?;
+        writeln!(f, "authority = {}", quoted(&authority))?;
+        writeln!(f, "policy = {}", quoted(&self.policy))?;
+        writeln!(f, "compress = {}", quoted(&compress))?;
+        writeln!(f, "allow_plaintext = {}", self.allow_plaintext)?;
+        writeln!(f, "log = {}", quoted(&self.log))?;
+        writeln!(f, "software = {}", quoted(&self.software))?;
+
+        let limits = &self.limits;
+        let octets = |octets: usize| quoted(&size::show(octets as u64));
+        writeln!(f, "\n[limits]")?;
+        writeln!(f, "line = {}", octets(limits.octets.line))?;
+        writeln!(f, "literal = {}", octets(limits.octets.literal))?;
+        writeln!(f, "message = {}", octets(limits.octets.message))?;
+        writeln!(f, "connections = {}", limits.connections)?;
+        writeln!(f, "login_seconds = {}", limits.login.as_secs())?;
+        writeln!(f, "idle_seconds = {}", limits.idle.unwrap_or(Duration::ZERO).as_secs())?;
+        writeln!(f, "stall_seconds = {}", limits.stall.as_secs())?;
+        writeln!(f, "login_failures = {}", limits.login_failures)?;
+        writeln!(f, "login_delay_ms = {}", limits.login_delay.as_millis())?;
+        writeln!(f, "output_buffer = {}", octets(limits.output_buffer))?;
+        writeln!(f, "batch = {}", limits.batch)?;
+
+        writeln!(f, "\n[streams]\nhold_ms = {}", self.hold.as_millis())?;
+        writeln!(f, "\n[store]")?;
+        writeln!(f, "map_size = {}", octets(self.store.map_size))?;
+        writeln!(f, "tombstones = {}", self.store.tombstones)?;
+        writeln!(f, "readers = {}", self.store.readers.unwrap_or(0))?;
+
+        writeln!(f, "\n[login_cache]")?;
+        writeln!(f, "entries = {}", self.login_cache.entries)?;
+        writeln!(f, "seconds = {}", self.login_cache.lifetime.as_secs())?;
+
+        writeln!(f, "\n[orders]")?;
+        for (server, order) in &self.orders {
+            writeln!(f, "{} = {}", quoted(server), quoted(order))?;
+        }
+        Ok(())
+    }
+}

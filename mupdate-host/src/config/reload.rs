@@ -1,0 +1,34 @@
+//! What SIGHUP can change, and what waits for a restart.
+
+use super::Config;
+
+impl Config {
+    /// The configuration that is in force after a reload from `self` to `fresh`, and the names of the settings that
+    /// differ but wait for a restart.
+    ///
+    /// A reload takes over the limits (but `batch`), `allow_plaintext`, `compress`, `software`, `[orders]`, `[streams]`
+    /// and the levels of `log`. Limits count for new connections. It keeps `server_name`, `data_dir`, `listen`,
+    /// `authority`, `policy`, `limits.batch`, `[store]` and `[login_cache]`.
+    #[must_use]
+    pub fn reloaded(&self, fresh: Self) -> (Self, Vec<&'static str>) {
+        let mut next = fresh;
+        let mut waiting = Vec::new();
+        keep(&mut next.server_name, &self.server_name, "server_name", &mut waiting);
+        keep(&mut next.data_dir, &self.data_dir, "data_dir", &mut waiting);
+        keep(&mut next.listen, &self.listen, "listen", &mut waiting);
+        keep(&mut next.authority, &self.authority, "authority", &mut waiting);
+        keep(&mut next.policy, &self.policy, "policy", &mut waiting);
+        keep(&mut next.log.json, &self.log.json, "log (json)", &mut waiting);
+        keep(&mut next.limits.batch, &self.limits.batch, "limits.batch", &mut waiting);
+        keep(&mut next.store, &self.store, "store", &mut waiting);
+        keep(&mut next.login_cache, &self.login_cache, "login_cache", &mut waiting);
+        (next, waiting)
+    }
+}
+
+fn keep<T: Clone + PartialEq>(next: &mut T, now: &T, name: &'static str, waiting: &mut Vec<&'static str>) {
+    if next != now {
+        waiting.push(name);
+        next.clone_from(now);
+    }
+}
