@@ -194,3 +194,113 @@ impl Default for BannerReader {
 fn lossy(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CYRUS: &str = "* AUTH \"PLAIN\" \"SCRAM-SHA-256\"\r\n\
+                         * STARTTLS\r\n\
+                         * COMPRESS \"DEFLATE\"\r\n\
+                         * PARTIAL-UPDATE\r\n\
+                         * OK MUPDATE \"host.name\" \"Cyrus IMAP\" \"3.6.1\" \"(master)\"\r\n";
+
+    fn cyrus() -> Banner {
+        Banner {
+            mechanisms: vec!["PLAIN".into(), "SCRAM-SHA-256".into()],
+            starttls: true,
+            compress: CompressLines::Quoted,
+            partial_update: true,
+            host: "host.name".into(),
+            software: "Cyrus IMAP".into(),
+            version: "3.6.1".into(),
+            role: Role::Master,
+        }
+    }
+
+    fn encoded(banner: &Banner) -> BytesMut {
+        let mut out = BytesMut::new();
+        banner.encode(&mut out);
+        out
+    }
+
+    fn read(lines: &str) -> Result<Option<Banner>, MalformedReason> {
+        let mut reader = BannerReader::new();
+        for line in lines.lines() {
+            match reader.push(Bytes::copy_from_slice(line.as_bytes())) {
+                Ok(None) => {}
+                Ok(Some(banner)) => return Ok(Some(banner)),
+                Err(malformed) => return Err(malformed.reason),
+            }
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn octet_for_octet_as_cyrus_writes_it() {
+        assert_eq!(encoded(&cyrus()), CYRUS);
+        assert_eq!(read(CYRUS), Ok(Some(cyrus())));
+    }
+
+    #[test]
+    fn a_replica_that_offers_nothing() {
+        let banner = Banner {
+            mechanisms: vec![],
+            starttls: false,
+            compress: CompressLines::None,
+            partial_update: false,
+            role: Role::Replica("mupdate://master.test".into()),
+            ..cyrus()
+        };
+        let expected =
+            "* AUTH\r\n* OK MUPDATE \"host.name\" \"Cyrus IMAP\" \"3.6.1\" \"mupdate://master.test\"\r\n";
+        assert_eq!(encoded(&banner), expected);
+        assert_eq!(read(expected), Ok(Some(banner)));
+    }
+
+    #[test]
+    fn compression_is_offered_in_two_ways() {
+        for (compress, lines) in [
+            (CompressLines::Bare, "* COMPRESS DEFLATE\r\n"),
+            (CompressLines::Both, "* COMPRESS \"DEFLATE\"\r\n* COMPRESS DEFLATE\r\n"),
+        ] {
+            let banner = Banner { compress, ..cyrus() };
+            assert_eq!(encoded(&banner), CYRUS.replace("* COMPRESS \"DEFLATE\"\r\n", lines).as_str());
+        }
+    }
+
+    #[test]
+    fn nothing_breaks_out_of_its_line() {
+        let banner = Banner { host: "a\"\r\n* BYE".into(), ..cyrus() };
+        assert!(encoded(&banner).ends_with(b"\"a\\\"??* BYE\" \"Cyrus IMAP\" \"3.6.1\" \"(master)\"\r\n"));
+    }
+
+    #[test]
+    fn lines_from_the_future_are_passed_over() {
+        let lines = CYRUS.replace("* STARTTLS\r\n", "* STARTTLS\r\n* FROBNICATE x \"y\r\n");
+        assert_eq!(read(&lines), Ok(Some(cyrus())));
+    }
+
+    #[test]
+    fn after_starttls_nothing_is_left_of_the_first_banner() {
+        let mut reader = BannerReader::new();
+        for line in CYRUS.lines() {
+            reader.push(Bytes::from(line)).expect("a banner");
+        }
+        let again = reader.push(Bytes::from_static(b"* OK MUPDATE \"h\" \"s\" \"v\" \"(master)\""));
+        let Ok(Some(banner)) = again else { panic!("no banner: {again:?}") };
+        assert!(banner.mechanisms.is_empty() && !banner.starttls && !banner.partial_update);
+    }
+
+    #[test]
+    fn other_servers_are_not_waited_for() {
+        let not = Err(MalformedReason::NotABanner);
+        assert_eq!(read("220 mail.example SMTP"), not);
+        assert_eq!(read("* OK IMAP4rev1"), not);
+        assert_eq!(read("* BYE \"too many\""), not);
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read(&"* AUTH \"X\"\r\n".repeat(BannerReader::MAX_LINES)), Ok(None));
+        assert_eq!(read(&"* AUTH \"X\"\r\n".repeat(BannerReader::MAX_LINES + 1)), not);
+        assert_eq!(read("* OK MUPDATE \"host\""), Err(MalformedReason::MissingArguments));
+    }
+}

@@ -240,3 +240,201 @@ impl fmt::Debug for Verb {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BadString, InvalidLocation, InvalidName, InvalidServer};
+
+    fn parse(message: &'static str) -> Result<Command, Malformed> {
+        Command::parse(Bytes::from_static(message.as_bytes()))
+    }
+
+    fn verb(message: &'static str) -> Verb {
+        let command = parse(message).unwrap_or_else(|error| panic!("{message}: {error}"));
+        assert_eq!(command.tag.as_bytes(), b"X1");
+        command.verb
+    }
+
+    fn reason(message: &'static str) -> MalformedReason {
+        let malformed = parse(message).expect_err(message);
+        assert_eq!(malformed.tag.as_ref().map(Tag::as_bytes), Some(&b"X1"[..]), "{message}");
+        malformed.reason
+    }
+
+    fn mailbox(name: &'static str) -> MailboxName {
+        MailboxName::new(name).expect("a name")
+    }
+
+    fn location(octets: &'static str) -> Location {
+        Location::new(octets).expect("a location")
+    }
+
+    #[test]
+    fn every_command() {
+        let (m, l) = (mailbox("user.a"), location("be1!default"));
+        assert_eq!(
+            verb("X1 AUTHENTICATE \"PLAIN\" {4+}\r\nAAAA"),
+            Verb::Authenticate { mechanism: "PLAIN".into(), initial: Some("AAAA".into()) }
+        );
+        assert_eq!(
+            verb("X1 AUTHENTICATE \"LOGIN\""),
+            Verb::Authenticate { mechanism: "LOGIN".into(), initial: None }
+        );
+        assert_eq!(verb("X1 STARTTLS"), Verb::StartTls);
+        assert_eq!(verb("X1 COMPRESS \"DEFLATE\""), Verb::Compress { algorithm: "DEFLATE".into() });
+        assert_eq!(verb("X1 LOGOUT"), Verb::Logout);
+        assert_eq!(
+            verb("X1 RESERVE {6+}\r\nuser.a {11+}\r\nbe1!default"),
+            Verb::Reserve { mailbox: m.clone(), location: l.clone() }
+        );
+        assert_eq!(
+            verb("X1 ACTIVATE \"user.a\" {11}\nbe1!default \"a\tlrs\t\""),
+            Verb::Activate { mailbox: m.clone(), location: l.clone(), acl: Acl::new("a\tlrs\t") }
+        );
+        assert_eq!(
+            verb("X1 DEACTIVATE \"user.a\" \"be1!default\""),
+            Verb::Deactivate { mailbox: m.clone(), location: l }
+        );
+        assert_eq!(verb("X1 DELETE \"user.a\""), Verb::Delete { mailbox: m.clone() });
+        assert_eq!(verb("X1 FIND \"user.a\""), Verb::Find { mailbox: m });
+        assert_eq!(verb("X1 LIST"), Verb::List { prefix: None });
+        assert_eq!(verb("X1 LIST \"\""), Verb::List { prefix: Some(Bytes::new()) });
+        assert_eq!(verb("X1 LIST {4+}\r\nbe1!"), Verb::List { prefix: Some("be1!".into()) });
+        assert_eq!(verb("X1 UPDATE"), Verb::Update { servers: vec![] });
+        let servers = ["be1", "be2", "be1"].map(|name| ServerName::new(name).expect("a name"));
+        assert_eq!(verb("X1 UPDATE \"be1\" {3+}\r\nbe2 \"be1\""), Verb::Update { servers: servers.into() });
+        assert_eq!(verb("X1 NOOP"), Verb::Noop);
+    }
+
+    #[test]
+    fn case_and_spaces_do_not_matter() {
+        assert_eq!(verb("X1 nOOp"), Verb::Noop);
+        assert_eq!(verb("X1   NOOP  "), Verb::Noop);
+        assert_eq!(verb("X1  find   \"a\"  "), Verb::Find { mailbox: mailbox("a") });
+        assert_eq!(verb("X1 UPDATE "), Verb::Update { servers: vec![] });
+    }
+
+    #[test]
+    fn a_reservation_may_name_a_bare_server_and_an_acl_may_be_empty() {
+        assert_eq!(
+            verb("X1 ACTIVATE \"a\" \"be1\" \"\""),
+            Verb::Activate { mailbox: mailbox("a"), location: location("be1"), acl: Acl::default() }
+        );
+    }
+
+    #[test]
+    fn names_may_hold_any_octets_that_end_no_line() {
+        let message = Bytes::from_static(b"X1 FIND \"user.\xfc\\\"\\\\\"");
+        let Ok(Command { verb: Verb::Find { mailbox }, .. }) = Command::parse(message) else {
+            panic!("no FIND")
+        };
+        assert_eq!(mailbox.as_bytes(), b"user.\xfc\"\\");
+    }
+
+    #[test]
+    fn without_a_command() {
+        for message in ["X1", "X1 ", "X1   "] {
+            assert_eq!(reason(message), MalformedReason::NullCommand);
+        }
+        for (message, expected) in [
+            ("", MalformedReason::NeedCommand),
+            ("  ", MalformedReason::NeedCommand),
+            (" X1 NOOP", MalformedReason::BadTag),
+            ("* NOOP", MalformedReason::BadTag),
+            ("+", MalformedReason::BadTag),
+            ("X1\tNOOP", MalformedReason::BadTag),
+            ("\u{fc} NOOP", MalformedReason::BadTag),
+            ("{3+}\r\nabc", MalformedReason::BadTag),
+            ("\"X1\" NOOP", MalformedReason::BadTag),
+        ] {
+            assert_eq!(parse(message), Err(Malformed { tag: None, reason: expected }), "{message}");
+        }
+    }
+
+    #[test]
+    fn unknown_commands_are_unknown_whatever_follows() {
+        for message in
+            ["X1 FROB", "X1 FROB \"x", "X1 FIND\"a\"", "X1 FIND\t\"a\"", "X1 FIND{1+}\r\na", "X1 \"FIND\""]
+        {
+            assert_eq!(reason(message), MalformedReason::UnknownCommand, "{message}");
+        }
+    }
+
+    #[test]
+    fn too_few_and_too_many_arguments() {
+        for message in [
+            "X1 FIND",
+            "X1 DELETE ",
+            "X1 RESERVE \"a\"",
+            "X1 ACTIVATE \"a\" \"b\"",
+            "X1 DEACTIVATE \"a\"",
+            "X1 COMPRESS",
+            "X1 AUTHENTICATE",
+        ] {
+            assert_eq!(reason(message), MalformedReason::MissingArguments, "{message}");
+        }
+        for message in [
+            "X1 NOOP x",
+            "X1 LOGOUT \"x\"",
+            "X1 STARTTLS {1+}\r\nx",
+            "X1 FIND \"\" \"b\"",
+            "X1 LIST \"a\" \"b\"",
+            "X1 AUTHENTICATE \"a\" \"b\" \"c\"",
+            "X1 ACTIVATE \"a\" \"b\" \"c\" \"d\"",
+        ] {
+            assert_eq!(reason(message), MalformedReason::ExtraArguments, "{message}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_strings_apart() {
+        for message in
+            ["X1 FIND a", "X1 LIST be1!", "X1 UPDATE be1", "X1 AUTHENTICATE PLAIN", "X1 RESERVE \"a\" b"]
+        {
+            assert_eq!(reason(message), MalformedReason::UnquotedArgument, "{message}");
+        }
+        for message in ["X1 RESERVE \"a\"\"b\"", "X1 FIND \"a\"\t", "X1 FIND {1+}\r\nab", "X1 LIST \"a\"x"] {
+            assert_eq!(reason(message), BadString::NoSpace.into(), "{message}");
+        }
+        assert_eq!(reason("X1 FIND {-1}"), BadString::BadLiteral.into());
+    }
+
+    #[test]
+    fn what_arguments_say_is_checked_last_and_from_left_to_right() {
+        assert_eq!(reason("X1 FIND \"\""), InvalidName::Empty.into());
+        assert_eq!(reason("X1 DELETE {3+}\r\na\r\n"), InvalidName::Forbidden(b'\r').into());
+        assert_eq!(reason("X1 RESERVE \"\" \"a!b!c\""), InvalidName::Empty.into());
+        assert_eq!(reason("X1 RESERVE \"a\" \"a!b!c\""), InvalidLocation::TwoBangs.into());
+        assert_eq!(reason("X1 DEACTIVATE \"a\" \"\""), InvalidLocation::NoServer.into());
+        assert_eq!(reason("X1 ACTIVATE \"a\" \"!x\""), MalformedReason::MissingArguments);
+        assert_eq!(reason("X1 UPDATE \"be1\" \"be2!\""), InvalidServer::Bang.into());
+    }
+
+    #[test]
+    fn encoded_as_real_servers_read_it() {
+        let encoded = |verb| {
+            let mut out = BytesMut::new();
+            Command { tag: Tag::new("U01").expect("a tag"), verb }.encode(&mut out);
+            out
+        };
+        assert_eq!(encoded(Verb::Update { servers: vec![] }), "U01 UPDATE\r\n");
+        assert_eq!(
+            encoded(Verb::Reserve { mailbox: mailbox("a\"b"), location: location("be1!") }),
+            "U01 RESERVE {3+}\r\na\"b \"be1!\"\r\n"
+        );
+        assert_eq!(
+            encoded(Verb::Authenticate { mechanism: "PLAIN".into(), initial: Some("AAAA".into()) }),
+            "U01 AUTHENTICATE \"PLAIN\" \"AAAA\"\r\n"
+        );
+    }
+
+    #[test]
+    fn debug_hides_passwords() {
+        assert_eq!(
+            format!("{:?}", verb("X1 AUTHENTICATE \"PLAIN\" \"c2VjcmV0\"")),
+            "AUTHENTICATE \"PLAIN\" <hidden>"
+        );
+        assert_eq!(format!("{:?}", verb("X1 RESERVE \"a\" \"b!\"")), "RESERVE \"a\" \"b!\"");
+    }
+}

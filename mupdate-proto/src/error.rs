@@ -176,3 +176,34 @@ impl From<InvalidServer> for MalformedReason {
         MalformedReason::InvalidServer(invalid)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_mailbox_name_that_cannot_be_is_answered_no() {
+        let status = |reason| Malformed { tag: None, reason }.status();
+        assert_eq!(status(MalformedReason::InvalidName(InvalidName::Empty)), Status::No);
+        assert_eq!(status(MalformedReason::InvalidLocation(InvalidLocation::TwoBangs)), Status::Bad);
+        assert_eq!(status(MalformedReason::InvalidServer(InvalidServer::Empty)), Status::Bad);
+        assert_eq!(status(MalformedReason::BadString(BadString::Unclosed)), Status::Bad);
+        assert_eq!(status(MalformedReason::UnknownCommand), Status::Bad);
+    }
+
+    /// An answer is sent quoted; a text without quotes in it is readable by everybody.
+    #[test]
+    fn texts_hold_nothing_to_escape() {
+        let texts = [
+            MalformedReason::BadString(BadString::BadEscape).to_string(),
+            MalformedReason::InvalidLocation(InvalidLocation::TwoBangs).to_string(),
+            MalformedReason::InvalidName(InvalidName::Forbidden(0)).to_string(),
+            MalformedReason::InvalidServer(InvalidServer::Bang).to_string(),
+            FrameError::LiteralLength.to_string(),
+            LimitKind::Message.to_string(),
+        ];
+        for text in texts {
+            assert!(!text.contains(['"', '\\']), "{text}");
+        }
+    }
+}

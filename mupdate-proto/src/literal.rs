@@ -78,3 +78,47 @@ impl LineTail {
 fn with_digit(length: Length, digit: u8) -> Length {
     length?.checked_mul(10)?.checked_add(u32::from(digit - b'0'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn announced(line: &[u8]) -> Result<Option<Literal>, FrameError> {
+        let mut whole = LineTail::default();
+        whole.feed(line);
+        for split in 0..=line.len() {
+            let mut pieces = LineTail::default();
+            pieces.feed(&line[..split]);
+            pieces.feed(&line[split..]);
+            assert_eq!(pieces, whole, "split at {split}");
+        }
+        whole.announced()
+    }
+
+    #[test]
+    fn forms() {
+        let literal = |length, synchronising| Ok(Some(Literal { length, synchronising }));
+        assert_eq!(announced(b"A FIND {3}"), literal(3, true));
+        assert_eq!(announced(b"A FIND {3+}\r"), literal(3, false));
+        assert_eq!(announced(b"{0}"), literal(0, true));
+        assert_eq!(announced(b"{00000000000000000003+}"), literal(3, false));
+        assert_eq!(announced(b"{1}{{2}"), literal(2, true));
+        assert_eq!(announced(b"{4294967295+}"), literal(4_294_967_295, false));
+    }
+
+    #[test]
+    fn what_is_no_announcement() {
+        for line in [
+            "", "{", "{}", "{+}", "{-1}", "{1-}", "{ 1}", "{1 }", "{1++}", "{1} ", "{1}\r\r", "1}", "\"{3}\"",
+        ] {
+            assert_eq!(announced(line.as_bytes()), Ok(None), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_overflows_is_an_error_however_it_goes_on() {
+        for line in ["{4294967296}", "{4294967296+}", "{99999999999999999999+}", "{42949672950000000000}"] {
+            assert_eq!(announced(line.as_bytes()), Err(FrameError::LiteralLength), "{line}");
+        }
+    }
+}

@@ -179,3 +179,81 @@ fn text(cursor: &mut Cursor) -> Bytes {
         _ => bare,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(message: &'static [u8]) -> Result<Response, MalformedReason> {
+        Response::parse(Bytes::from_static(message)).map_err(|malformed| malformed.reason)
+    }
+
+    fn encoded(response: &Response<&[u8]>) -> BytesMut {
+        let mut out = BytesMut::new();
+        response.encode(&mut out);
+        out
+    }
+
+    fn status(tag: Option<&'static str>, status: Status, text: &'static str) -> Response {
+        Response::Status { tag: tag.map(Bytes::from), status, text: text.into() }
+    }
+
+    #[test]
+    fn written() {
+        let tag: &[u8] = b"X1";
+        let ok = Response::Status { tag: Some(tag), status: Status::Ok, text: b"done" };
+        assert_eq!(encoded(&ok), "X1 OK \"done\"\r\n");
+        let bye = Response::Status { tag: None, status: Status::Bye, text: &b"so\nlong"[..] };
+        assert_eq!(encoded(&bye), "* BYE \"so?long\"\r\n");
+        let mailbox =
+            Response::Mailbox { tag, name: b"user.\xfc", location: b"be1!default", acl: b"a\tlrs\t" };
+        assert_eq!(&encoded(&mailbox)[..], b"X1 MAILBOX {6+}\r\nuser.\xfc \"be1!default\" \"a\tlrs\t\"\r\n");
+        let reserve = Response::Reserve { tag, name: b"user.a", location: b"be1!" };
+        assert_eq!(encoded(&reserve), "X1 RESERVE \"user.a\" \"be1!\"\r\n");
+        assert_eq!(encoded(&Response::Delete { tag, name: b"user.a" }), "X1 DELETE \"user.a\"\r\n");
+        assert_eq!(encoded(&Response::GoAhead), "+ go ahead\r\n");
+    }
+
+    #[test]
+    fn read_as_cyrus_writes_it() {
+        assert_eq!(
+            parse(b"U01 MAILBOX {10+}\r\nuser.alice {11+}\r\nbe1!default {7+}\r\na\tlrs\tb"),
+            Ok(Response::Mailbox {
+                tag: "U01".into(),
+                name: "user.alice".into(),
+                location: "be1!default".into(),
+                acl: "a\tlrs\tb".into()
+            })
+        );
+        assert_eq!(
+            parse(b"U01 RESERVE {1+}\r\na {4+}\r\nbe1!"),
+            Ok(Response::Reserve { tag: "U01".into(), name: "a".into(), location: "be1!".into() })
+        );
+        assert_eq!(
+            parse(b"U01 DELETE {1+}\r\na"),
+            Ok(Response::Delete { tag: "U01".into(), name: "a".into() })
+        );
+        assert_eq!(parse(b"A01 OK \"Authenticated\""), Ok(status(Some("A01"), Status::Ok, "Authenticated")));
+        assert_eq!(parse(b"+ go ahead"), Ok(Response::GoAhead));
+    }
+
+    #[test]
+    fn the_text_of_a_status_may_come_in_any_form() {
+        assert_eq!(parse(b"* BYE {4+}\r\nbusy"), Ok(status(None, Status::Bye, "busy")));
+        assert_eq!(parse(b"* bad Need command "), Ok(status(None, Status::Bad, "Need command ")));
+        assert_eq!(parse(b"X1 NO"), Ok(status(Some("X1"), Status::No, "")));
+        assert_eq!(parse(b"X1 NO \"a\" b"), Ok(status(Some("X1"), Status::No, "\"a\" b")));
+        assert_eq!(parse(b"X1 NO \"it's \\\"no\\\"\""), Ok(status(Some("X1"), Status::No, "it's \"no\"")));
+    }
+
+    #[test]
+    fn what_no_server_says() {
+        assert_eq!(parse(b""), Err(MalformedReason::NeedCommand));
+        assert_eq!(parse(b"*"), Err(MalformedReason::NullCommand));
+        assert_eq!(parse(b"X1"), Err(MalformedReason::NullCommand));
+        assert_eq!(parse(b"X1 FROB"), Err(MalformedReason::UnknownCommand));
+        assert_eq!(parse(b"* DELETE \"a\""), Err(MalformedReason::BadTag));
+        assert_eq!(parse(b"X1 DELETE"), Err(MalformedReason::MissingArguments));
+        assert_eq!(parse(b"X1 RESERVE \"a\" \"b\" \"c\""), Err(MalformedReason::ExtraArguments));
+    }
+}

@@ -113,3 +113,70 @@ impl fmt::Display for BadBase64 {
 }
 
 impl Error for BadBase64 {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_of_rfc_4648() {
+        for (data, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+            ("murder\0murder\0secret", "bXVyZGVyAG11cmRlcgBzZWNyZXQ="),
+        ] {
+            assert_eq!(encode_base64(data.as_bytes()), text);
+            assert_eq!(decode_base64(text.as_bytes()).as_deref(), Ok(data.as_bytes()));
+        }
+        assert_eq!(decode_base64(b"++//").as_deref(), Ok(&[0xfb, 0xef, 0xff][..]));
+    }
+
+    #[test]
+    fn what_is_not_base64() {
+        for text in [
+            "Z",
+            "Zg",
+            "Zg=",
+            "Zm9v ",
+            "Zm9v\r",
+            "Zh==",
+            "Zm9=",
+            "====",
+            "Z===",
+            "=Zg=",
+            "Z=g=",
+            "Zg==Zg==",
+            "Zg==Zm9v",
+            "Zm-v",
+            "Zm_v",
+            "\u{fc}\u{fc}",
+            "=",
+        ] {
+            assert_eq!(decode_base64(text.as_bytes()), Err(BadBase64), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines() {
+        assert_eq!(SaslLine::parse(b""), Ok(SaslLine::Data(vec![])));
+        assert_eq!(SaslLine::parse(b"Zm9v"), Ok(SaslLine::Data(b"foo".to_vec())));
+        assert_eq!(SaslLine::parse(b"*"), Ok(SaslLine::Cancel));
+        assert_eq!(SaslLine::parse(b"* "), Err(BadBase64));
+
+        let mut out = BytesMut::new();
+        encode_challenge(b"", &mut out);
+        SaslLine::Data(b"foo".to_vec()).encode(&mut out);
+        SaslLine::Cancel.encode(&mut out);
+        assert_eq!(out, "\r\nZm9v\r\n*\r\n");
+    }
+
+    #[test]
+    fn debug_hides_passwords() {
+        assert_eq!(format!("{:?}", SaslLine::Data(b"secret".to_vec())), "Data(<6 octets>)");
+    }
+}

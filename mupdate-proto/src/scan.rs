@@ -176,3 +176,99 @@ pub(crate) fn put_text(text: &[u8], out: &mut BytesMut) {
     }
     out.put_u8(b'"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn string(octets: &'static [u8]) -> Result<Bytes, MalformedReason> {
+        Cursor::new(Bytes::from_static(octets)).string()
+    }
+
+    #[test]
+    fn quoted_strings() {
+        assert_eq!(string(b"\"\""), Ok(Bytes::new()));
+        assert_eq!(string(b"\"a\tb {3}\" c").as_deref(), Ok(&b"a\tb {3}"[..]));
+        assert_eq!(string(b"\"\xfc\xff\"").as_deref(), Ok(&b"\xfc\xff"[..]));
+        assert_eq!(string(br#""\"a\\b\"""#).as_deref(), Ok(&br#""a\b""#[..]));
+    }
+
+    #[test]
+    fn quoted_strings_that_are_none() {
+        for (octets, bad) in [
+            (&b"\""[..], BadString::Unclosed),
+            (b"\"abc", BadString::Unclosed),
+            (b"\"a\\\"", BadString::Unclosed),
+            (b"\"a\\", BadString::Unclosed),
+            (b"\"a\\n\"", BadString::BadEscape),
+            (b"\"a\0\"", BadString::Forbidden),
+            (b"\"a {3+}\r\nabc\"", BadString::Forbidden),
+            (b"\"\\\\\r\"", BadString::Forbidden),
+        ] {
+            assert_eq!(string(octets), Err(bad.into()), "{}", octets.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn literals() {
+        assert_eq!(string(b"{3}\r\nabc").as_deref(), Ok(&b"abc"[..]));
+        assert_eq!(string(b"{3+}\nabc x").as_deref(), Ok(&b"abc"[..]));
+        assert_eq!(string(b"{0+}\r\n"), Ok(Bytes::new()));
+        assert_eq!(string(b"{5+}\r\n\0\r\n\"}").as_deref(), Ok(&b"\0\r\n\"}"[..]));
+    }
+
+    #[test]
+    fn literals_that_are_none() {
+        for octets in [
+            "{",
+            "{}",
+            "{+}",
+            "{-1}\r\nx",
+            "{+1}\r\nx",
+            "{1++}\r\nx",
+            "{3}",
+            "{3}abc",
+            "{3}\r\nab",
+            "{3}\rabc",
+            "{ 1}\r\nx",
+            "{4294967296}\r\nx",
+        ] {
+            assert_eq!(string(octets.as_bytes()), Err(BadString::BadLiteral.into()), "{octets}");
+        }
+    }
+
+    #[test]
+    fn strings_without_escapes_are_not_copied() {
+        let message = Bytes::from(b"\"abc\" {3}\r\ndef".to_vec());
+        let mut cursor = Cursor::new(message.clone());
+        for _ in 0..2 {
+            let string = cursor.string().expect("a string");
+            assert!(message.as_ptr_range().contains(&string.as_ptr()));
+            cursor.spaces();
+        }
+    }
+
+    #[test]
+    fn written_quoted_where_plain() {
+        let written = |octets: &[u8]| {
+            let mut out = BytesMut::new();
+            put_string(octets, &mut out);
+            out
+        };
+        assert_eq!(written(b""), "\"\"");
+        assert_eq!(written(b"a\tlrs\t~"), "\"a\tlrs\t~\"");
+        assert_eq!(written(b"a\"b"), "{3+}\r\na\"b");
+        assert_eq!(written(b"a\\b"), "{3+}\r\na\\b");
+        assert_eq!(written(b"a\x7f"), "{2+}\r\na\x7f");
+        assert_eq!(written(b"\xc3\xbc"), "{2+}\r\n\u{fc}");
+        assert_eq!(written(&[b'x'; 1024]).len(), 1026);
+        assert!(written(&[b'x'; 1025]).starts_with(b"{1025+}\r\n"));
+    }
+
+    #[test]
+    fn texts_are_made_printable() {
+        let mut out = BytesMut::new();
+        put_text(b"\"a\\b\"\r\n\t\0\x7f\xff", &mut out);
+        assert_eq!(out, "\"\\\"a\\\\b\\\"??????\"");
+    }
+}

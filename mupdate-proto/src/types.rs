@@ -295,3 +295,95 @@ fn control(octet: u8) -> &'static str {
         _ => "an LF",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn location(octets: &'static str) -> Location {
+        Location::new(octets).expect("a location")
+    }
+
+    #[test]
+    fn tags() {
+        for tag in ["X1", "A01", "a.b", "**", "*1", "+1", "(x)", "x".repeat(64).as_str()] {
+            assert!(Tag::new(tag.to_owned()).is_ok(), "{tag}");
+        }
+        for tag in ["", "*", "+", "a b", "a\"", "a{", "}", "a\\b", "a\t", "\u{e9}", "x".repeat(65).as_str()] {
+            assert_eq!(Tag::new(tag.to_owned()), Err(InvalidTag), "{tag}");
+        }
+    }
+
+    #[test]
+    fn mailbox_names() {
+        assert_eq!(MailboxName::new(&b"user.\xfc \"\\{3}!"[..]).map(|name| name.as_bytes().len()), Ok(13));
+        assert_eq!(MailboxName::new(""), Err(InvalidName::Empty));
+        for octet in [0, b'\r', b'\n'] {
+            assert_eq!(MailboxName::new(vec![b'a', octet]), Err(InvalidName::Forbidden(octet)));
+        }
+    }
+
+    #[test]
+    fn server_names() {
+        assert!(ServerName::new("be1.murder.test").is_ok());
+        assert_eq!(ServerName::new(""), Err(InvalidServer::Empty));
+        assert_eq!(ServerName::new("be1!"), Err(InvalidServer::Bang));
+        assert_eq!(ServerName::new("be\n1"), Err(InvalidServer::Forbidden(b'\n')));
+    }
+
+    #[test]
+    fn locations_and_their_parts() {
+        for (octets, server, partition) in
+            [("be1!default", "be1", "default"), ("be1!", "be1", ""), ("be1", "be1", "")]
+        {
+            let location = location(octets);
+            assert_eq!(location.server(), server.as_bytes());
+            assert_eq!(location.partition(), partition.as_bytes());
+            assert_eq!(location.server_name().as_bytes(), server.as_bytes());
+        }
+        assert_eq!(Location::new(""), Err(InvalidLocation::NoServer));
+        assert_eq!(Location::new("!default"), Err(InvalidLocation::NoServer));
+        assert_eq!(Location::new("be1!a!b"), Err(InvalidLocation::TwoBangs));
+        assert_eq!(Location::new("be1!\0"), Err(InvalidLocation::Forbidden));
+    }
+
+    #[test]
+    fn an_unsaid_partition_is_the_same_place_as_any() {
+        let same = |a, b| location(a).same_place(&location(b));
+        assert!(same("s!a", "s!a"));
+        assert!(same("s!a", "s!"));
+        assert!(same("s", "s!a"));
+        assert!(same("s", "s!"));
+        assert!(!same("s!a", "s!b"));
+        assert!(!same("s!a", "t!a"));
+        assert!(!same("s!", "t!"));
+    }
+
+    #[test]
+    fn merging_keeps_what_is_known_and_takes_what_is_said() {
+        let merged = |known, said| location(known).merged(&location(said));
+        assert_eq!(merged("s!a", "s!"), location("s!a"));
+        assert_eq!(merged("s!a", "s"), location("s!a"));
+        assert_eq!(merged("s!", "s!a"), location("s!a"));
+        assert_eq!(merged("s!a", "s!b"), location("s!b"));
+        assert_eq!(merged("s", "s!"), location("s"));
+        assert_eq!(merged("s!", "s"), location("s!"));
+        assert_eq!(merged("s!a", "t!"), location("t!"));
+    }
+
+    #[test]
+    fn what_goes_into_logs_is_escaped() {
+        let acl = Acl::new("a\tlrs\t\"\r\n\u{e9}");
+        assert_eq!(format!("{acl:?}"), r#""a\tlrs\t\"\r\n\xc3\xa9""#);
+        assert_eq!(MailboxName::new(vec![0xff]).expect("a name").to_string(), "\u{fffd}");
+    }
+
+    #[test]
+    fn a_detached_value_shares_nothing() {
+        let message = Bytes::from(vec![b'x'; 1000]);
+        let name = MailboxName::new(message.slice(10..20)).expect("a name");
+        let detached = name.detached();
+        assert_eq!(detached, name);
+        assert!(!message.as_ptr_range().contains(&detached.as_bytes().as_ptr()));
+    }
+}
