@@ -1,0 +1,84 @@
+//! Tagged answers and the banner, as octets.
+
+use bytes::BytesMut;
+use mupdate_proto::{Banner, CompressLines, LimitKind, Malformed, Response, Status, Tag, Verb};
+
+use super::{Reason, ServerConfig, ServerSession, Task};
+use crate::directory::Verdict;
+
+/// `tag STATUS "text"`, or with `*` for want of a tag.
+pub(super) fn status(out: &mut BytesMut, tag: Option<&Tag>, status: Status, text: &str) {
+    Response::Status { tag: tag.map(Tag::as_bytes), status, text: text.as_bytes() }.encode(out);
+}
+
+/// What is wrong with a command that could be framed but not understood.
+pub(super) fn malformed(out: &mut BytesMut, malformed: &Malformed) {
+    status(out, malformed.tag.as_ref(), malformed.status(), &malformed.to_string());
+}
+
+/// What the writer decided.
+pub(super) fn verdict(out: &mut BytesMut, tag: &Tag, verdict: &Verdict) {
+    match verdict {
+        Ok(()) => status(out, Some(tag), Status::Ok, "done"),
+        Err(refusal) => status(out, Some(tag), Status::No, &refusal.to_string()),
+    }
+}
+
+/// The text of a BAD for what was dropped.
+pub(super) fn too_long(limit: LimitKind) -> &'static str {
+    match limit {
+        LimitKind::Line => "line too long",
+        LimitKind::Literal => "literal too long",
+        LimitKind::Message => "command too long",
+    }
+}
+
+/// Names and locations that no store could keep are refused before anything is asked for.
+pub(super) fn over_limit(verb: &Verb, config: &ServerConfig) -> Option<&'static str> {
+    let (mailbox, location) = match verb {
+        Verb::Reserve { mailbox, location }
+        | Verb::Activate { mailbox, location, .. }
+        | Verb::Deactivate { mailbox, location } => (mailbox, Some(location)),
+        Verb::Delete { mailbox } | Verb::Find { mailbox } => (mailbox, None),
+        _ => return None,
+    };
+    if mailbox.as_bytes().len() > config.name_limit {
+        Some("mailbox name too long")
+    } else if location.is_some_and(|location| location.as_bytes().len() > config.location_limit) {
+        Some("location too long")
+    } else {
+        None
+    }
+}
+
+impl ServerSession {
+    /// The banner for the facts of now (RFC 3656 section 3.9).
+    pub(super) fn banner(&self, out: &mut BytesMut) {
+        Banner {
+            mechanisms: self.facts.mechanisms.clone(),
+            starttls: self.facts.starttls && !self.facts.tls,
+            compress: if self.facts.compressed { CompressLines::None } else { self.config.compress },
+            partial_update: true,
+            host: self.config.host.clone(),
+            software: self.config.software.clone(),
+            version: self.config.version.clone(),
+            role: self.config.role.clone(),
+        }
+        .encode(out);
+    }
+
+    /// The `* BYE` that is due, where the reason has one.
+    pub(super) fn say_bye(&mut self, out: &mut BytesMut) {
+        let Some(reason) = self.farewell.take() else { return };
+        let text = match &reason {
+            Reason::Protocol(text) | Reason::Bye(text) => Some(text.as_str()),
+            Reason::TimedOut(text) => Some(*text),
+            Reason::LoginsFailed => Some("too many failed logins"),
+            Reason::Logout | Reason::EndOfInput | Reason::Injected(_) => None,
+        };
+        if let Some(text) = text {
+            status(out, None, Status::Bye, text);
+        }
+        self.task = Task::Closed(reason);
+    }
+}

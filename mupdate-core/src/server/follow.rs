@@ -1,0 +1,104 @@
+//! What follows from the answer to a request.
+
+use bytes::BytesMut;
+use mupdate_proto::{Status, Tag};
+
+use super::{Finish, Job, Reason, Reply, Request, ServerSession, Task, Ticket, answer, state::Phase};
+use crate::directory::Revision;
+
+impl ServerSession {
+    /// What follows from an answer.
+    pub(super) fn answered(&mut self, out: &mut BytesMut) {
+        let Task::Answered(job, reply) = std::mem::replace(&mut self.task, Task::Idle) else { return };
+        match (job, reply) {
+            (Job::Login { tag }, Reply::Auth(reply)) => self.auth_reply(tag, reply, out),
+            (Job::Write { tag }, Reply::Submitted(verdict)) => answer::verdict(out, &tag, &verdict),
+            (Job::Subscribe { scope }, Reply::Subscribed) => {
+                self.task = Task::Ask(Job::Dump, Request::Walk(scope));
+            }
+            (Job::Reannounce, Reply::Reannounced { revision }) => {
+                if let Some(stream) = &mut self.stream {
+                    stream.dumped(revision);
+                    answer::status(out, Some(&stream.tag), Status::Ok, "streaming starts");
+                    self.phase = Phase::Streaming;
+                }
+            }
+            (Job::Barrier { tag }, Reply::Barrier { position }) => {
+                self.drain(Some((tag, position)));
+            }
+            (job, Reply::Failed(text)) => self.failed(&job, &text, out),
+            (job, reply) => {
+                debug_assert!(false, "{reply:?} is no answer to {job:?}");
+                self.failed(&job, "internal error", out);
+            }
+        }
+    }
+
+    /// A request could not be done.
+    fn failed(&mut self, job: &Job, text: &str, out: &mut BytesMut) {
+        let tag = match job {
+            Job::Login { tag }
+            | Job::Write { tag }
+            | Job::Find { tag, .. }
+            | Job::List { tag }
+            | Job::Barrier { tag }
+            | Job::Drain { noop: Some((tag, _)) } => tag.clone(),
+            Job::Subscribe { .. } | Job::Dump | Job::Reannounce => match self.stream.take() {
+                Some(stream) => stream.tag,
+                None => return,
+            },
+            Job::Cancel => return,
+            Job::Drain { noop: None } => {
+                self.farewell = Some(Reason::Bye(text.to_owned()));
+                return;
+            }
+        };
+        answer::status(out, Some(&tag), Status::No, text);
+    }
+
+    /// The rows have ended.
+    pub(super) fn finish(&mut self, ticket: Ticket, how: Finish, out: &mut BytesMut) {
+        let Some(job) = self.finished(ticket) else { return };
+        match (job, how) {
+            (job @ (Job::List { .. } | Job::Dump), Finish::More) => self.task = Task::Ask(job, Request::More),
+            (Job::Find { tag, .. }, _) => answer::status(out, Some(&tag), Status::Ok, "Search completed"),
+            (Job::List { tag }, _) => answer::status(out, Some(&tag), Status::Ok, "list complete"),
+            (Job::Dump, _) => self.task = Task::Ask(Job::Reannounce, Request::Reannounce),
+            (Job::Drain { noop }, Finish::Drained { position, more, revision }) => {
+                self.drained(noop, position, more, revision, out);
+            }
+            (job, how) => {
+                debug_assert!(false, "{how:?} does not end {job:?}");
+                self.failed(&job, "internal error", out);
+            }
+        }
+    }
+
+    /// A drain has ended. A NOOP is answered once everything that was in the feed at its barrier has been given;
+    /// what came later may not keep it waiting.
+    fn drained(
+        &mut self,
+        noop: Option<(Tag, u64)>,
+        position: u64,
+        more: bool,
+        revision: Revision,
+        out: &mut BytesMut,
+    ) {
+        let Some(stream) = &mut self.stream else { return };
+        if more {
+            stream.dirty = true;
+        } else {
+            stream.drained(revision);
+        }
+        match noop {
+            Some((tag, wanted)) if more && position < wanted => {
+                self.drain(Some((tag, wanted)));
+            }
+            Some((tag, _)) => {
+                stream.noop_answered();
+                answer::status(out, Some(&tag), Status::Ok, "Noop done");
+            }
+            None => {}
+        }
+    }
+}

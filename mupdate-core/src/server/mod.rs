@@ -1,0 +1,411 @@
+//! The server's side of one connection, without its socket.
+//!
+//! ```text
+//!   octets ──receive──▶ ┌───────────────┐ ──poll──▶ Output: what the runtime has to do
+//!                       │ ServerSession │
+//!   answers ──reply───▶ │               │ ──▶ out: octets for the peer
+//!            └─rows───▶ └───────────────┘
+//! ```
+//!
+//! The runtime polls until [`Output::Blocked`] or [`Output::Closed`], moves octets, and polls again. Commands are
+//! answered in the order in which they came: while one waits for the world, those behind it wait in the framer.
+//! What a command means when is the table of [`state`](self); the stream of UPDATE is in `stream`, the defence of
+//! `ctl_mboxlist -m` in `guard`.
+
+mod answer;
+mod command;
+mod config;
+mod follow;
+mod guard;
+mod output;
+mod rows;
+mod sasl;
+mod state;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use mupdate_proto::{Framer, Tag};
+
+pub use self::{
+    config::{LayerFacts, ServerConfig},
+    output::{
+        AuthReply, AuthStep, Finish, Layer, Note, On, Output, Reason, Reply, Request, Row, Scope, Ticket,
+    },
+    rows::Rows,
+};
+use self::{guard::Guard, sasl::Penalty, state::Phase, stream::Stream};
+
+/// Octets of commands that are read ahead while an answer is awaited. It lets a pipelining peer keep a session busy
+/// and a closed connection be noticed; beyond it the peer feels back-pressure.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// One connection's session.
+///
+/// - At most one request is outstanding, and it names its ticket: a stale or repeated answer is ignored.
+/// - Every command gets exactly one tagged answer, in order, unless the connection ends first.
+/// - Memory is bounded by the limits, the read-ahead and the high-water mark, whatever the peer does.
+/// - After [`Output::Closed`] nothing more is written and nothing more is asked for.
+/// - No input makes it panic.
+#[derive(Debug)]
+pub struct ServerSession {
+    config: Arc<ServerConfig>,
+    facts: LayerFacts,
+    framer: Framer,
+    phase: Phase,
+    task: Task,
+    next_ticket: u64,
+    /// The banner is due: at the start, and again when TLS is in place.
+    greet: bool,
+    eof: bool,
+    /// The last poll was blocked for want of input.
+    hungry: bool,
+    principal: Option<String>,
+    failures: u32,
+    /// No login by then ends the session.
+    login_by: Instant,
+    /// When the session began to wait for a command.
+    idle_since: Option<Instant>,
+    stream: Option<Stream>,
+    guard: Guard,
+    /// Notes not yet fetched by `poll`.
+    notes: Vec<Note>,
+    /// The text of a `* BYE` that is due as soon as what is in flight is answered.
+    farewell: Option<Reason>,
+}
+
+/// What the session is in the middle of.
+#[derive(Debug)]
+enum Task {
+    /// Nothing: take the next frame.
+    Idle,
+    /// A line of a SASL exchange is awaited from the peer.
+    SaslLine(Tag),
+    /// A failed login's answer is held back.
+    Penalty(Penalty),
+    /// To be asked at the next poll.
+    Ask(Job, Request),
+    /// Asked.
+    Asked(Job, Ticket),
+    /// Answered; what follows is done at the next poll.
+    Answered(Job, Reply),
+    /// The OK is to be flushed, then the layer comes.
+    Upgrade(Layer),
+    /// The layer is being put in place.
+    Upgrading(Layer),
+    /// Over.
+    Closed(Reason),
+}
+
+/// What an outstanding request is for.
+#[derive(Debug, Clone)]
+enum Job {
+    Login {
+        tag: Tag,
+    },
+    /// A SASL exchange is to be forgotten; nothing comes back.
+    Cancel,
+    Write {
+        tag: Tag,
+    },
+    Find {
+        tag: Tag,
+        hidden: bool,
+    },
+    List {
+        tag: Tag,
+    },
+    /// UPDATE's steps; the tag is the stream's.
+    Subscribe {
+        scope: Scope,
+    },
+    Dump,
+    Reannounce,
+    /// NOOP on a stream: waiting for the writer, then draining up to the position.
+    Barrier {
+        tag: Tag,
+    },
+    Drain {
+        noop: Option<(Tag, u64)>,
+    },
+}
+
+impl ServerSession {
+    /// A session for a fresh connection. The banner goes out at the first poll.
+    pub fn new(config: Arc<ServerConfig>, facts: LayerFacts, now: Instant) -> Self {
+        Self {
+            framer: Framer::new(config.limits),
+            login_by: now + config.login_within,
+            config,
+            facts,
+            phase: Phase::Login,
+            task: Task::Idle,
+            next_ticket: 0,
+            greet: true,
+            eof: false,
+            hungry: false,
+            principal: None,
+            failures: 0,
+            idle_since: None,
+            stream: None,
+            guard: Guard::default(),
+            notes: Vec::new(),
+            farewell: None,
+        }
+    }
+
+    /// Octets from the peer.
+    pub fn receive(&mut self, octets: &[u8], _now: Instant) {
+        if !matches!(self.task, Task::Closed(_)) {
+            self.framer.push(octets);
+            self.hungry = false;
+            self.idle_since = None;
+        }
+    }
+
+    /// The peer has closed its side. Commands already received are still carried out.
+    pub fn receive_eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// Should the socket be read now? `false` is back-pressure, or the moment in which a layer changes.
+    pub fn wants_input(&self) -> bool {
+        match self.task {
+            _ if self.eof => false,
+            Task::Upgrade(_) | Task::Upgrading(_) | Task::Closed(_) => false,
+            _ => self.hungry || self.framer.buffered() < READ_AHEAD,
+        }
+    }
+
+    /// Who logged in.
+    pub fn principal(&self) -> Option<&str> {
+        self.principal.as_deref()
+    }
+
+    /// Is this an UPDATE stream?
+    pub fn streaming(&self) -> bool {
+        self.phase == Phase::Streaming
+    }
+
+    /// The feed holds something.
+    pub fn changed(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.dirty = true;
+        }
+    }
+
+    /// The layer asked for by [`Output::Upgrade`] is in place. After TLS the banner comes again.
+    pub fn resume(&mut self, facts: LayerFacts, now: Instant) {
+        if let Task::Upgrading(layer) = self.task {
+            self.facts = facts;
+            self.task = Task::Idle;
+            if layer == Layer::Tls {
+                self.greet = true;
+                self.login_by = now + self.config.login_within;
+            }
+        }
+    }
+
+    /// End the session with `* BYE "text"` as soon as the request in flight is answered.
+    pub fn shutdown(&mut self, text: &str) {
+        self.farewell.get_or_insert_with(|| Reason::Bye(text.to_owned()));
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has to be called, if nothing happens before.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if matches!(self.task, Task::Closed(_)) {
+            return None;
+        }
+        let login = (self.phase == Phase::Login).then_some(self.login_by);
+        let idle = self.idle_since.zip(self.idle_limit()).map(|(since, limit)| since + limit);
+        let hold = self.stream.as_ref().and_then(Stream::deadline);
+        let penalty = match &self.task {
+            Task::Penalty(penalty) => penalty.until,
+            _ => None,
+        };
+        [login, idle, hold, penalty].into_iter().flatten().min()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.phase == Phase::Login && self.login_by <= now {
+            self.farewell.get_or_insert(Reason::TimedOut("no login within the time allowed"));
+        }
+        if self.idle_since.zip(self.idle_limit()).is_some_and(|(since, limit)| since + limit <= now) {
+            self.farewell.get_or_insert(Reason::TimedOut("idle for too long"));
+        }
+        if let Some(stream) = &mut self.stream {
+            stream.handle_timeout(now);
+        }
+        if let Task::Penalty(penalty) = &mut self.task {
+            penalty.handle_timeout(now);
+        }
+    }
+
+    fn idle_limit(&self) -> Option<Duration> {
+        if self.phase == Phase::Ready { self.config.idle } else { None }
+    }
+
+    /// Go on as far as possible; octets for the peer are appended to `out`.
+    pub fn poll(&mut self, out: &mut BytesMut, now: Instant) -> Output {
+        loop {
+            if self.greet {
+                self.greet = false;
+                self.banner(out);
+            }
+            if out.is_empty()
+                && let Some(stream) = &mut self.stream
+                && self.phase == Phase::Streaming
+            {
+                stream.flushed(now, self.config.hold);
+            }
+            if let Some(output) = self.step(out, now) {
+                return output;
+            }
+        }
+    }
+
+    /// One step; `None` means that there is more to do at once.
+    fn step(&mut self, out: &mut BytesMut, now: Instant) -> Option<Output> {
+        if matches!(self.task, Task::Closed(_))
+            && let Some(note) = self.guard.learned()
+        {
+            self.notes.push(note);
+        }
+        if let Some(note) = self.notes.pop() {
+            return Some(Output::Note(note));
+        }
+        match &mut self.task {
+            Task::Closed(reason) => return Some(Output::Closed(reason.clone())),
+            Task::Asked(..) => return Some(Output::Blocked(On::Reply)),
+            Task::Upgrading(_) => return Some(Output::Blocked(On::Reply)),
+            Task::Upgrade(layer) => {
+                let layer = *layer;
+                return self.upgrade(layer, out);
+            }
+            Task::Answered(..) => {
+                self.answered(out);
+                return None;
+            }
+            Task::Ask(..) | Task::Idle | Task::SaslLine(_) | Task::Penalty(_) => {}
+        }
+        if self.farewell.is_some() {
+            self.say_bye(out);
+            return None;
+        }
+        if out.len() >= self.config.high_water {
+            return Some(Output::Blocked(On::Flush));
+        }
+        match std::mem::replace(&mut self.task, Task::Idle) {
+            Task::Ask(job, request) => {
+                let ticket = Ticket(self.next_ticket);
+                self.next_ticket += 1;
+                if !matches!(job, Job::Cancel) {
+                    self.task = Task::Asked(job, ticket);
+                }
+                Some(Output::Request(ticket, request))
+            }
+            Task::Penalty(penalty) => self.serve_penalty(penalty, out, now),
+            waiting @ (Task::Idle | Task::SaslLine(_)) => {
+                self.task = waiting;
+                self.take_frame(out, now)
+            }
+            other => {
+                self.task = other;
+                None
+            }
+        }
+    }
+
+    /// The layer comes only when its OK has left, and only if nothing was sent ahead of it.
+    fn upgrade(&mut self, layer: Layer, out: &BytesMut) -> Option<Output> {
+        if self.framer.buffered() > 0 {
+            self.task = Task::Closed(Reason::Injected(layer));
+            return None;
+        }
+        if !out.is_empty() {
+            return Some(Output::Blocked(On::Flush));
+        }
+        self.task = Task::Upgrading(layer);
+        Some(Output::Upgrade(layer))
+    }
+
+    /// Take the next message, or say what is waited for.
+    fn take_frame(&mut self, out: &mut BytesMut, now: Instant) -> Option<Output> {
+        match self.framer.next() {
+            Ok(Some(frame)) => {
+                self.idle_since = None;
+                self.take(frame, out);
+                None
+            }
+            Ok(None) if self.eof => {
+                self.task = Task::Closed(Reason::EndOfInput);
+                None
+            }
+            Ok(None) => self.rest(now),
+            Err(error) => {
+                self.farewell = Some(Reason::Protocol(error.to_string()));
+                None
+            }
+        }
+    }
+
+    /// Nothing to read: push changes, or wait.
+    fn rest(&mut self, now: Instant) -> Option<Output> {
+        if let Some(stream) = &mut self.stream {
+            if stream.dirty && stream.may_push() {
+                self.drain(None);
+                return None;
+            }
+            self.hungry = true;
+            return Some(Output::Blocked(On::Stream));
+        }
+        self.hungry = true;
+        self.idle_since.get_or_insert(now);
+        Some(Output::Blocked(On::Input))
+    }
+
+    /// Ask for what the feed holds now; what is added from here on makes the stream dirty again.
+    fn drain(&mut self, noop: Option<(Tag, u64)>) {
+        if let Some(stream) = &mut self.stream {
+            stream.dirty = false;
+        }
+        self.task = Task::Ask(Job::Drain { noop }, Request::Drain);
+    }
+
+    /// The answer to the outstanding request. Others are ignored.
+    pub fn reply(&mut self, ticket: Ticket, reply: Reply) {
+        if let Some(job) = self.finished(ticket) {
+            self.task = Task::Answered(job, reply);
+        }
+    }
+
+    /// The rows that answer the outstanding request go through what this returns, straight into `out`.
+    pub fn rows<'a>(&'a mut self, ticket: Ticket, out: &'a mut BytesMut) -> Rows<'a> {
+        let (tag, hidden) = match &self.task {
+            Task::Asked(job, asked) if *asked == ticket => {
+                let hidden = matches!(job, Job::Find { hidden: true, .. });
+                (self.row_tag(job), hidden.then(|| self.guard.server()).flatten())
+            }
+            _ => (None, None),
+        };
+        Rows { session: self, ticket, out, tag, hidden }
+    }
+
+    /// The outstanding job, if the ticket is its own; the session is idle then.
+    fn finished(&mut self, ticket: Ticket) -> Option<Job> {
+        match std::mem::replace(&mut self.task, Task::Idle) {
+            Task::Asked(job, asked) if asked == ticket => Some(job),
+            other => {
+                self.task = other;
+                None
+            }
+        }
+    }
+}

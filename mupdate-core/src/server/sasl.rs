@@ -1,0 +1,100 @@
+//! AUTHENTICATE: lines of base64 between the peer and the mechanism (RFC 3656 section 4.3, RFC 4422).
+
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use mupdate_proto::{SaslLine, Status, Tag, Verb, encode_challenge};
+
+use super::{AuthReply, AuthStep, Job, On, Output, Phase, Reason, Request, ServerSession, Task, answer};
+
+/// The answer to a failed login, held back so that guessing takes time.
+#[derive(Debug)]
+pub(super) struct Penalty {
+    pub tag: Tag,
+    pub text: String,
+    /// Unset until the poll after the refusal, the first to know the time.
+    pub until: Option<Instant>,
+    over: bool,
+}
+
+impl Penalty {
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.over |= self.until.is_some_and(|until| until <= now);
+    }
+
+    /// Is it time? Starts the delay when asked first.
+    fn served(&mut self, now: Instant, delay: Duration) -> bool {
+        let until = *self.until.get_or_insert(now + delay);
+        self.over || until <= now
+    }
+}
+
+impl ServerSession {
+    pub(super) fn authenticate(&mut self, tag: Tag, verb: Verb, out: &mut BytesMut) {
+        let Verb::Authenticate { mechanism, initial } = verb else { return };
+        // RFC 4422 leaves "=" for an initial response that is there and empty.
+        let initial = match initial.as_deref() {
+            None => None,
+            Some(b"=") => Some(Vec::new()),
+            Some(text) => match SaslLine::parse(text) {
+                Ok(SaslLine::Data(data)) => Some(data),
+                Ok(SaslLine::Cancel) | Err(_) => {
+                    return answer::status(out, Some(&tag), Status::Bad, "initial response is not base64");
+                }
+            },
+        };
+        let mechanism = String::from_utf8_lossy(&mechanism).into_owned();
+        let step = AuthStep::Start { mechanism, initial };
+        self.task = Task::Ask(Job::Login { tag }, Request::Authenticate(step));
+    }
+
+    /// A line of a running exchange.
+    pub(super) fn sasl_line(&mut self, tag: Tag, line: &[u8], out: &mut BytesMut) {
+        let (status, text) = match SaslLine::parse(line) {
+            Ok(SaslLine::Data(data)) => {
+                self.task = Task::Ask(Job::Login { tag }, Request::Authenticate(AuthStep::Continue(data)));
+                return;
+            }
+            Ok(SaslLine::Cancel) => (Status::No, "authentication cancelled"),
+            Err(_) => (Status::Bad, "response is not base64"),
+        };
+        answer::status(out, Some(&tag), status, text);
+        self.task = Task::Ask(Job::Cancel, Request::Authenticate(AuthStep::Cancel));
+    }
+
+    pub(super) fn auth_reply(&mut self, tag: Tag, reply: AuthReply, out: &mut BytesMut) {
+        match reply {
+            AuthReply::Challenge(data) => {
+                encode_challenge(&data, out);
+                self.task = Task::SaslLine(tag);
+            }
+            AuthReply::Accepted { principal } => {
+                self.principal = Some(principal);
+                self.phase = Phase::Ready;
+                answer::status(out, Some(&tag), Status::Ok, "Authenticated");
+            }
+            AuthReply::Rejected { text } => {
+                self.failures += 1;
+                self.task = Task::Penalty(Penalty { tag, text, until: None, over: false });
+            }
+        }
+    }
+
+    /// Answer the failed login when its time has come.
+    pub(super) fn serve_penalty(
+        &mut self,
+        mut penalty: Penalty,
+        out: &mut BytesMut,
+        now: Instant,
+    ) -> Option<Output> {
+        if !penalty.served(now, self.config.login_delay) {
+            self.task = Task::Penalty(penalty);
+            return Some(Output::Blocked(On::Reply));
+        }
+        answer::status(out, Some(&penalty.tag), Status::No, &penalty.text);
+        if self.failures >= self.config.login_failures {
+            self.farewell = Some(Reason::LoginsFailed);
+        }
+        None
+    }
+}

@@ -1,0 +1,336 @@
+//! What transcripts cannot show: time, back-pressure, stale answers, layers. The dialogue itself is tested by the
+//! transcripts of the workspace.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+
+use super::*;
+use crate::directory::Refusal;
+
+const START: &str = "A AUTHENTICATE \"PLAIN\" \"AHUAcA==\"\r\n";
+
+struct Peer {
+    session: ServerSession,
+    out: BytesMut,
+    now: Instant,
+}
+
+impl Peer {
+    fn new(change: impl FnOnce(&mut ServerConfig)) -> Self {
+        let mut config = ServerConfig { host: "h".into(), ..ServerConfig::default() };
+        change(&mut config);
+        let facts = LayerFacts { mechanisms: vec!["PLAIN".into()], starttls: true, ..LayerFacts::default() };
+        // Instants can only be had from the clock; what the session does depends on their differences alone.
+        #[expect(clippy::disallowed_methods)]
+        let now = Instant::now();
+        Self { session: ServerSession::new(Arc::new(config), facts, now), out: BytesMut::new(), now }
+    }
+
+    fn logged_in(change: impl FnOnce(&mut ServerConfig)) -> Self {
+        let mut peer = Self::new(change);
+        let _banner = peer.poll();
+        peer.take();
+        let ticket = peer.asked(START);
+        peer.session.reply(ticket, Reply::Auth(AuthReply::Accepted { principal: "u".into() }));
+        assert_eq!(peer.poll(), Output::Blocked(On::Input));
+        peer.take();
+        peer
+    }
+
+    fn streaming(change: impl FnOnce(&mut ServerConfig)) -> Self {
+        let mut peer = Self::logged_in(change);
+        let ticket = peer.asked("U UPDATE\r\n");
+        peer.session.reply(ticket, Reply::Subscribed);
+        let ticket = peer.request(&Request::Walk(Scope::All));
+        peer.session.rows(ticket, &mut peer.out).finish(Finish::End);
+        let ticket = peer.request(&Request::Reannounce);
+        peer.session.reply(ticket, Reply::Reannounced { revision: 7 });
+        peer
+    }
+
+    fn poll(&mut self) -> Output {
+        self.session.poll(&mut self.out, self.now)
+    }
+
+    fn send(&mut self, text: &str) -> Output {
+        self.session.receive(text.as_bytes(), self.now);
+        self.poll()
+    }
+
+    fn asked(&mut self, text: &str) -> Ticket {
+        match self.send(text) {
+            Output::Request(ticket, _) => ticket,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn request(&mut self, wanted: &Request) -> Ticket {
+        match self.poll() {
+            Output::Request(ticket, request) if request == *wanted => ticket,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What was written since last asked, flushed.
+    fn take(&mut self) -> String {
+        String::from_utf8(self.out.split().to_vec()).unwrap()
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.session.handle_timeout(self.now);
+    }
+}
+
+#[test]
+fn changes_are_held_back_after_the_ok_of_update() {
+    let mut peer = Peer::streaming(|_| ());
+    assert_eq!(peer.poll(), Output::Blocked(On::Stream));
+    assert_eq!(peer.session.poll_timeout(), None, "the hold begins when the OK has left");
+    assert!(peer.take().ends_with("U OK \"streaming starts\"\r\n"));
+    assert_eq!(peer.poll(), Output::Blocked(On::Stream));
+    assert_eq!(peer.session.poll_timeout(), Some(peer.now + Duration::from_millis(300)));
+    peer.session.changed();
+    assert_eq!(peer.poll(), Output::Blocked(On::Stream));
+    peer.pass(Duration::from_millis(300));
+    let ticket = peer.request(&Request::Drain);
+    let mut rows = peer.session.rows(ticket, &mut peer.out);
+    rows.row(Row { name: b"a", location: b"s!p", acl: Some(b"x\tl\t") });
+    rows.gone(b"b");
+    rows.finish(Finish::Drained { position: 2, more: false, revision: 9 });
+    assert_eq!(peer.poll(), Output::Blocked(On::Stream));
+    assert_eq!(peer.take(), "U MAILBOX \"a\" \"s!p\" \"x\tl\t\"\r\nU DELETE \"b\"\r\n");
+}
+
+#[test]
+fn noop_ends_the_hold_and_waits_only_for_what_was_there() {
+    let mut peer = Peer::streaming(|_| ());
+    let ticket = peer.asked("N1 NOOP\r\n");
+    peer.session.reply(ticket, Reply::Barrier { position: 3 });
+    let ticket = peer.request(&Request::Drain);
+    peer.session.rows(ticket, &mut peer.out).finish(Finish::Drained { position: 2, more: true, revision: 7 });
+    let ticket = peer.request(&Request::Drain);
+    peer.session.rows(ticket, &mut peer.out).finish(Finish::Drained { position: 4, more: true, revision: 8 });
+    let ticket = peer.request(&Request::Drain);
+    assert!(peer.take().ends_with("N1 OK \"Noop done\"\r\n"), "answered although the feed is not empty");
+    peer.session.rows(ticket, &mut peer.out).finish(Finish::Drained {
+        position: 9,
+        more: false,
+        revision: 9,
+    });
+    assert_eq!(peer.poll(), Output::Blocked(On::Stream));
+}
+
+#[test]
+fn a_noop_proves_what_the_one_before_it_gave() {
+    let mut peer = Peer::streaming(|_| ());
+    let noop = |peer: &mut Peer, revision| {
+        let mut proven = None;
+        let ticket = match peer.send("N NOOP\r\n") {
+            Output::Note(Note::Synced(revision)) => {
+                proven = Some(revision);
+                peer.request(&Request::Barrier)
+            }
+            Output::Request(ticket, Request::Barrier) => ticket,
+            other => panic!("{other:?}"),
+        };
+        peer.session.reply(ticket, Reply::Barrier { position: 0 });
+        let ticket = peer.request(&Request::Drain);
+        let how = Finish::Drained { position: 0, more: false, revision };
+        peer.session.rows(ticket, &mut peer.out).finish(how);
+        assert_eq!(peer.poll(), Output::Blocked(On::Stream));
+        proven
+    };
+    assert_eq!(noop(&mut peer, 8), None, "nothing proves that the dump was read");
+    assert_eq!(noop(&mut peer, 9), Some(8));
+    assert_eq!(noop(&mut peer, 9), Some(9));
+    assert_eq!(noop(&mut peer, 9), None, "nothing new");
+}
+
+#[test]
+fn a_failed_login_is_answered_late_and_ends_the_session_in_the_end() {
+    let mut peer = Peer::new(|config| config.login_failures = 2);
+    let ticket = peer.asked(START);
+    peer.session.reply(ticket, Reply::Auth(AuthReply::Rejected { text: "no".into() }));
+    peer.take();
+    assert_eq!(peer.send("X NOOP\r\n"), Output::Blocked(On::Reply));
+    assert_eq!(peer.take(), "", "neither the answer nor what is pipelined behind it");
+    peer.pass(Duration::from_secs(1));
+    assert_eq!(peer.poll(), Output::Blocked(On::Input));
+    assert_eq!(peer.take(), "A NO \"no\"\r\nX BAD \"Please login first\"\r\n");
+    let ticket = peer.asked(START);
+    peer.session.reply(ticket, Reply::Auth(AuthReply::Rejected { text: "no".into() }));
+    assert_eq!(peer.poll(), Output::Blocked(On::Reply));
+    peer.pass(Duration::from_secs(1));
+    assert_eq!(peer.poll(), Output::Closed(Reason::LoginsFailed));
+    assert_eq!(peer.take(), "A NO \"no\"\r\n* BYE \"too many failed logins\"\r\n");
+}
+
+#[test]
+fn nobody_may_stay_without_a_login_or_silent() {
+    let mut peer = Peer::new(|_| ());
+    assert_eq!(peer.poll(), Output::Blocked(On::Input));
+    peer.take();
+    peer.pass(Duration::from_secs(60));
+    assert!(matches!(peer.poll(), Output::Closed(Reason::TimedOut(_))));
+    assert_eq!(peer.take(), "* BYE \"no login within the time allowed\"\r\n");
+
+    let mut peer = Peer::logged_in(|config| config.idle = Some(Duration::from_secs(10)));
+    peer.pass(Duration::from_secs(9));
+    assert_eq!(peer.send("X NOOP\r\n"), Output::Blocked(On::Input));
+    peer.pass(Duration::from_secs(9));
+    assert_eq!(peer.poll(), Output::Blocked(On::Input));
+    peer.pass(Duration::from_secs(1));
+    assert!(matches!(peer.poll(), Output::Closed(Reason::TimedOut(_))));
+}
+
+#[test]
+fn a_stream_may_be_silent_for_ever() {
+    let mut peer = Peer::streaming(|config| config.idle = Some(Duration::from_secs(10)));
+    assert_eq!(peer.poll(), Output::Blocked(On::Stream));
+    peer.take();
+    assert_eq!(peer.poll(), Output::Blocked(On::Stream));
+    peer.pass(Duration::from_secs(1));
+    let ticket = peer.request(&Request::Drain);
+    peer.session.rows(ticket, &mut peer.out).finish(Finish::Drained {
+        position: 0,
+        more: false,
+        revision: 7,
+    });
+    peer.pass(Duration::from_secs(100_000));
+    assert_eq!(peer.poll(), Output::Blocked(On::Stream));
+    assert_eq!(peer.session.poll_timeout(), None);
+}
+
+#[test]
+fn pages_wait_for_their_reader() {
+    let mut peer = Peer::logged_in(|config| config.high_water = 100);
+    let ticket = peer.asked("L LIST\r\n");
+    let mut rows = peer.session.rows(ticket, &mut peer.out);
+    while !rows.full() {
+        rows.row(Row { name: b"user.a", location: b"s!p", acl: None });
+    }
+    rows.finish(Finish::More);
+    assert_eq!(peer.poll(), Output::Blocked(On::Flush));
+    assert_eq!(peer.poll(), Output::Blocked(On::Flush));
+    peer.take();
+    let ticket = peer.request(&Request::More);
+    peer.session.rows(ticket, &mut peer.out).finish(Finish::End);
+    assert_eq!(peer.poll(), Output::Blocked(On::Input));
+    assert_eq!(peer.take(), "L OK \"list complete\"\r\n");
+}
+
+#[test]
+fn stale_and_repeated_answers_are_ignored() {
+    let mut peer = Peer::logged_in(|_| ());
+    let first = peer.asked("X DELETE \"a\"\r\n");
+    peer.session.reply(first, Reply::Submitted(Ok(())));
+    assert_eq!(peer.poll(), Output::Blocked(On::Input));
+    let second = peer.asked("Y DELETE \"a\"\r\n");
+    peer.session.reply(first, Reply::Submitted(Err(Refusal::DoesNotExist)));
+    peer.session.rows(first, &mut peer.out).gone(b"a");
+    peer.session.rows(first, &mut peer.out).finish(Finish::End);
+    assert_eq!(peer.poll(), Output::Blocked(On::Reply));
+    peer.session.reply(second, Reply::Submitted(Ok(())));
+    peer.session.reply(second, Reply::Submitted(Ok(())));
+    assert_eq!(peer.poll(), Output::Blocked(On::Input));
+    assert_eq!(peer.take(), "X OK \"done\"\r\nY OK \"done\"\r\n");
+}
+
+#[test]
+fn what_could_not_be_done_is_answered_no() {
+    let mut peer = Peer::logged_in(|_| ());
+    for command in ["X DELETE \"a\"\r\n", "X FIND \"a\"\r\n", "X LIST\r\n", "X UPDATE\r\n"] {
+        let ticket = peer.asked(command);
+        peer.session.reply(ticket, Reply::Failed("storage is full".into()));
+        assert_eq!(peer.poll(), Output::Blocked(On::Input));
+        assert_eq!(peer.take(), "X NO \"storage is full\"\r\n");
+    }
+    assert!(!peer.session.streaming());
+}
+
+#[test]
+fn a_layer_comes_after_its_ok_has_left() {
+    let mut peer = Peer::logged_in(|_| ());
+    assert_eq!(peer.send("Z COMPRESS \"DEFLATE\"\r\n"), Output::Blocked(On::Flush));
+    assert!(!peer.session.wants_input());
+    assert_eq!(peer.take(), "Z OK \"DEFLATE active\"\r\n");
+    assert_eq!(peer.poll(), Output::Upgrade(Layer::Deflate));
+    assert!(!peer.session.wants_input());
+    peer.session.resume(LayerFacts { compressed: true, ..LayerFacts::default() }, peer.now);
+    assert_eq!(peer.send("Z COMPRESS \"DEFLATE\"\r\n"), Output::Blocked(On::Input));
+    assert_eq!(peer.take(), "Z BAD \"DEFLATE is already active\"\r\n");
+}
+
+#[test]
+fn the_banner_comes_again_inside_tls_and_nothing_may_be_injected() {
+    let mut peer = Peer::new(|_| ());
+    assert_eq!(peer.send("S STARTTLS\r\n"), Output::Blocked(On::Flush));
+    assert!(peer.take().contains("* STARTTLS\r\n"));
+    assert_eq!(peer.poll(), Output::Upgrade(Layer::Tls));
+    peer.session.resume(LayerFacts { tls: true, starttls: true, ..LayerFacts::default() }, peer.now);
+    assert_eq!(peer.poll(), Output::Blocked(On::Input));
+    let banner = peer.take();
+    assert!(banner.contains("* OK MUPDATE \"h\"") && !banner.contains("STARTTLS"), "{banner}");
+
+    let mut peer = Peer::new(|_| ());
+    assert_eq!(peer.send("S STARTTLS\r\nX NOOP\r\n"), Output::Closed(Reason::Injected(Layer::Tls)));
+    assert!(!peer.take().contains('X'));
+}
+
+#[test]
+fn shutdown_waits_for_the_answer_in_flight() {
+    let mut peer = Peer::logged_in(|_| ());
+    let ticket = peer.asked("X DELETE \"a\"\r\nY DELETE \"b\"\r\n");
+    peer.session.shutdown("shutting down");
+    assert_eq!(peer.poll(), Output::Blocked(On::Reply));
+    peer.session.reply(ticket, Reply::Submitted(Ok(())));
+    assert!(matches!(peer.poll(), Output::Closed(Reason::Bye(_))));
+    assert_eq!(peer.take(), "X OK \"done\"\r\n* BYE \"shutting down\"\r\n");
+    assert!(matches!(peer.send("Z NOOP\r\n"), Output::Closed(Reason::Bye(_))));
+    assert_eq!(peer.take(), "");
+}
+
+#[test]
+fn what_came_before_the_end_of_input_is_carried_out() {
+    let mut peer = Peer::logged_in(|_| ());
+    peer.session.receive(b"X DELETE \"a\"\r\n", peer.now);
+    peer.session.receive_eof();
+    let ticket = match peer.poll() {
+        Output::Request(ticket, _) => ticket,
+        other => panic!("{other:?}"),
+    };
+    peer.session.reply(ticket, Reply::Submitted(Ok(())));
+    assert_eq!(peer.poll(), Output::Closed(Reason::EndOfInput));
+    assert_eq!(peer.take(), "X OK \"done\"\r\n");
+}
+
+#[test]
+fn reading_stops_while_an_answer_is_awaited_and_much_is_buffered() {
+    let mut peer = Peer::logged_in(|_| ());
+    let ticket = peer.asked("X DELETE \"a\"\r\n");
+    assert!(peer.session.wants_input());
+    peer.session.receive("Y DELETE \"a\"\r\n".repeat(READ_AHEAD / 10).as_bytes(), peer.now);
+    assert!(!peer.session.wants_input());
+    peer.session.reply(ticket, Reply::Submitted(Ok(())));
+    assert!(matches!(peer.poll(), Output::Request(..)));
+}
+
+#[test]
+fn an_order_is_learned_from_what_is_asked_after_list() {
+    let mut peer = Peer::logged_in(|_| ());
+    let ticket = peer.asked("L LIST \"s!\"\r\n");
+    peer.session.rows(ticket, &mut peer.out).finish(Finish::End);
+    for name in ["a-b", "a.b"] {
+        let ticket = peer.asked(&format!("F FIND \"{name}\"\r\n"));
+        peer.session.rows(ticket, &mut peer.out).finish(Finish::End);
+    }
+    let output = peer.send("Q LOGOUT\r\n");
+    let server = mupdate_proto::ServerName::new("s").unwrap();
+    assert_eq!(output, Output::Note(Note::Learned { server, order: crate::directory::Order::Octet }));
+    assert_eq!(peer.poll(), Output::Closed(Reason::Logout));
+}
