@@ -1,6 +1,8 @@
 //! The core of a MUPDATE server (RFC 3656): who may say what, and who owns which mailbox name.
 //!
 //! # In scope
+//! - [`server`], [`client`]: the two ends of a connection as state machines: octets in, octets and requests
+//!   out.
 //! - [`directory`]: the ownership rules, batches whose replies can't be read before they are durable, feeds
 //!   of UPDATE subscribers, the orders of Cyrus's releases.
 //!
@@ -30,4 +32,6 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod directory;
+pub mod server;

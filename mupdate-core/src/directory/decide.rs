@@ -5,11 +5,11 @@
 //!
 //! | state of m | RESERVE m L' | ACTIVATE m L' acl | DEACTIVATE m L' | DELETE m |
 //! |---|---|---|---|---|
-//! | none | Reserved(L') | Active(L', acl) | NO doesn't exist | OK, nothing to do |
+//! | none | Reserved(L') | Active(L', acl) | NO, doesn't exist | OK, nothing to do |
 //! | Reserved(L), L' ~ L | stays, OK | Active(L+L', acl) | stays, OK | removed |
-//! | Reserved(L), else | NO already exists | Active(L', acl); *strict*: NO | NO not active | removed |
+//! | Reserved(L), else | NO, exists | Active(L', acl); *strict*: NO | NO, not active | removed |
 //! | Active(L, a), L' ~ L | stays active with a, OK | Active(L+L', acl) | Reserved(L+L') | removed |
-//! | Active(L, a), else | NO already exists | Active(L', acl), a takeover; *strict*: NO | Reserved(L') | removed |
+//! | Active(L, a), else | NO, exists | Active(L', acl): takeover; *strict*: NO | Reserved(L') | removed |
 //!
 //! - `L+L'` is L with its partition filled in by L' where L had none: a partition that is known is never
 //!   overwritten by one that was not said. "Stays" fills in too.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use mupdate_proto::{Acl, Location, MailboxName};
 
 use super::{
-    Action, Batch, Durable, Feed, Filter, Learner, MemoryView, Order, Policy, Record, Refusal, Selection,
-    State, Verdict, View, at_risk, risk_ranges, v36_name,
+    Action, Batch, Change, Durable, Feed, Filter, Learner, MemoryView, Order, Policy, Record, Refusal,
+    Selection, State, Verdict, View, at_risk, decide, risk_ranges, v36_name,
 };
 
 /// Runs the actions that `data` spells against a directory in memory and against a model that shares no code
@@ -24,8 +24,18 @@ pub fn directory(data: &[u8]) {
         let mut expected = Vec::new();
         let mut drain = false;
         for step in steps.by_ref() {
-            let Ok(()) = batch.stage(&mut view, &step.action(), step.policy, expected.len());
-            expected.push(model.apply(&step));
+            let action = step.action();
+            let Ok(()) = batch.stage(&mut view, &action, step.policy, expected.len());
+            let answer = model.apply(&step);
+            if answer == Answer::Ok {
+                let Ok(current) = view.get(action.mailbox());
+                assert_eq!(
+                    decide(current.as_ref(), &action, step.policy),
+                    Ok(Change::Nothing),
+                    "{action:?} again"
+                );
+            }
+            expected.push(answer);
             drain = step.drains;
             if step.commits {
                 break;

@@ -6,10 +6,9 @@
 //!
 //! Invariants, each with a test that holds it:
 //! - A mailbox name has at most one record, and a record has exactly one location.
-//! - What is said again changes nothing: repeating an action that has been carried out gives
-//!   [`Change::Nothing`], no [`Event`], and the same verdict (a deactivation of a name that is gone
-//!   excepted). That is what lets both halves of a replicated pair tell the directory the same things, as
-//!   late as they like.
+//! - What is said again changes nothing: an accepted action, repeated, gives [`Change::Nothing`] and no
+//!   [`Event`]. That is what lets both halves of a replicated pair tell the directory the same things, one
+//!   after the other.
 //! - A record changes only to one that differs from it. An event therefore always has `before != after`.
 //! - A known partition is never forgotten in favour of one that was not said; a said one fills in one that
 //!   was not known.

@@ -11,10 +11,11 @@
 //! # Where such names are
 //! Let d and x share their first octets, up to where d has `b` and x has something smaller (else x is not
 //! smaller than d). Then it is the mapping of orders that must turn the two around, and it does so at few
-//! octets only: with `.`, `^`, and (never in Cyrus's own names) some control characters. So x is a *sibling*,
-//! within a known range, of a prefix of d. In addition, v36 maps `.` and `^` in one way inside a domain and
-//! in another outside: a d without domain comes, from its first `.` or `^` on, before any x that has this
-//! octet in its domain; and its first `^` has the key of a domain's `.`, where what follows decides.
+//! octets only: with `.`, `^`, the `!` behind a domain, and (never in Cyrus's own names) some control
+//! characters. So x is a *sibling*, within a known range, of a prefix of d. In addition, v36 maps `.` and `^`
+//! in one way inside a domain and in another outside: a d without domain comes, from its first `.` or `^` on,
+//! before any x that has this octet in its domain; and its first `^` has the key of a domain's `.`, where
+//! what follows decides.
 
 use super::Order;
 use super::order::v36_domain_key;
@@ -44,7 +45,8 @@ pub fn risk_ranges(deleted: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         // their keys are too; if not, each form has its own.
         let shared = &deleted[..at];
         add_siblings(&mut ranges, Order::V36.key(shared), siblings);
-        if in_domain || ends_domain || bang.is_none() {
+        let after_domain = bang.is_some_and(|bang| at > bang);
+        if !after_domain {
             add_siblings(&mut ranges, v36_domain_key(shared), siblings);
         }
     }
