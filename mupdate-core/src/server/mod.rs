@@ -17,6 +17,8 @@ mod command;
 mod config;
 mod follow;
 mod guard;
+#[doc(hidden)]
+pub mod harness;
 mod output;
 mod rows;
 mod sasl;
