@@ -1,0 +1,256 @@
+//! Who a peer is: SASL through rsasl, passwords against the users file.
+//!
+//! Two halves, so that nobody waits for a hash: [`Login`], one per connection, does the grammar of the mechanisms and is quick;
+//! [`Authenticator::check`], one for the daemon, verifies passwords, from the memory of verified logins or on threads of its
+//! own.
+
+mod login;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::available_parallelism;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use mupdate_core::server::AuthReply;
+use rsasl::config::SASLConfig;
+use subtle::Choice;
+use tracing::{debug, warn};
+use zeroize::Zeroizing;
+
+pub use login::{Login, LoginStep};
+
+use crate::config::Config;
+use crate::exit::{Code, Fatal};
+use crate::login_cache::LoginCache;
+use crate::password_pool::PasswordPool;
+use crate::scram::ScramRecord;
+use crate::users::Users;
+
+/// Passwords that can wait for a thread. When backends and frontends come back all at once, most of them wait for the
+/// same login, and all but the first are answered from memory.
+const WAITING: usize = 1024;
+
+const FAILED: &str = "authentication failed";
+const BUSY: &str = "too busy to verify passwords, try again later";
+const OTHER_USER: &str = "acting as another user is not allowed";
+
+/// How a peer is connected, as far as passwords are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transport {
+    /// The peer is on this host: a loopback address or a Unix socket.
+    pub loopback: bool,
+    /// The connection is encrypted.
+    pub tls: bool,
+}
+
+/// Who says to be whom. The password is wiped when this is dropped, and shown nowhere.
+pub struct Credentials {
+    user: String,
+    password: Zeroizing<Vec<u8>>,
+    mechanism: &'static str,
+    peer: Arc<str>,
+}
+
+/// What happens with the outcome of a check. Called once, on any thread, or by [`Authenticator::check`] itself.
+pub type Done = Box<dyn FnOnce(AuthReply) + Send>;
+
+/// Verifies passwords for all connections.
+pub struct Authenticator {
+    shared: Arc<Shared>,
+    pool: PasswordPool<(Credentials, Done)>,
+    sasl: Arc<SASLConfig>,
+    allow_plaintext: AtomicBool,
+}
+
+/// What the hashing threads need too.
+struct Shared {
+    users: ArcSwap<Users>,
+    cache: LoginCache,
+    /// Hashed in place of a user that does not exist, so that the time tells nothing.
+    nobody: ScramRecord,
+    counters: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
+    remembered: AtomicU64,
+    verified: AtomicU64,
+    failed: AtomicU64,
+    busy: AtomicU64,
+}
+
+/// How logins went since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LoginCounts {
+    /// Accepted from the memory of verified logins.
+    pub remembered: u64,
+    /// Accepted after a hash.
+    pub verified: u64,
+    /// Refused: wrong user or password.
+    pub failed: u64,
+    /// Refused unseen, since too many were waiting.
+    pub busy: u64,
+}
+
+impl Authenticator {
+    /// An authenticator for these users, with a hashing thread per core.
+    ///
+    /// # Errors
+    /// The operating system refuses threads or random octets.
+    pub fn new(users: Users, config: &Config) -> Result<Arc<Self>, Fatal> {
+        let threads = available_parallelism().map_or(1, usize::from);
+        Self::with_pool(users, config, threads, WAITING)
+    }
+
+    fn with_pool(users: Users, config: &Config, threads: usize, waiting: usize) -> Result<Arc<Self>, Fatal> {
+        let refused = |error: &dyn fmt::Display| {
+            Fatal::new(
+                Code::OsErr,
+                format!("cannot prepare for logins: {error}; are there enough threads and memory?"),
+            )
+        };
+        let cache = &config.login_cache;
+        let shared = Arc::new(Shared {
+            users: ArcSwap::from_pointee(users),
+            cache: LoginCache::new(cache.entries, cache.lifetime).map_err(|error| refused(&error))?,
+            nobody: ScramRecord::new(b"nobody").map_err(|error| refused(&error))?,
+            counters: Counters::default(),
+        });
+        let worker = Arc::clone(&shared);
+        let pool = PasswordPool::start(threads, waiting, move |(credentials, done): (Credentials, Done)| {
+            done(worker.verify(&credentials));
+        })
+        .map_err(|error| refused(&error))?;
+        let sasl = login::sasl_config().map_err(|error| refused(&error))?;
+        let allow_plaintext = AtomicBool::new(config.allow_plaintext);
+        Ok(Arc::new(Self { shared, pool, sasl, allow_plaintext }))
+    }
+
+    /// Takes over what a reload has changed; logins in progress go by the new users.
+    pub fn reload(&self, users: Users, config: &Config) {
+        self.allow_plaintext.store(config.allow_plaintext, Ordering::Relaxed);
+        self.shared.users.store(Arc::new(users));
+        // Logins of users that are gone can no longer match, but need not stay in memory either.
+        self.shared.cache.clear();
+    }
+
+    /// The SASL mechanisms offered on such a connection, for the banner.
+    pub fn mechanisms(&self, transport: Transport) -> Vec<String> {
+        let offered = if self.passwords_allowed(transport) { login::MECHANISMS } else { &[] };
+        offered.iter().map(ToString::to_string).collect()
+    }
+
+    fn passwords_allowed(&self, transport: Transport) -> bool {
+        transport.loopback || transport.tls || self.allow_plaintext.load(Ordering::Relaxed)
+    }
+
+    /// The SASL side of one connection; `peer` is how the log names it.
+    pub fn login(self: &Arc<Self>, transport: Transport, peer: impl Into<Arc<str>>) -> Login {
+        Login::new(Arc::clone(self), transport, peer.into())
+    }
+
+    /// Verifies credentials and calls `done` with the outcome: at once, before this returns, when the same login was verified
+    /// a moment ago or too many wait already; else later, from another thread. Never blocks.
+    pub fn check(&self, credentials: Credentials, done: Done) {
+        if let Some(reply) = self.shared.remembered(&credentials) {
+            return done(reply);
+        }
+        if let Err((credentials, done)) = self.pool.submit((credentials, done)) {
+            self.shared.counters.busy.fetch_add(1, Ordering::Relaxed);
+            credentials.warn("too many logins are waiting");
+            done(rejected(BUSY));
+        }
+    }
+
+    /// How logins went so far.
+    pub fn counts(&self) -> LoginCounts {
+        let Counters { remembered, verified, failed, busy } = &self.shared.counters;
+        let [remembered, verified, failed, busy] =
+            [remembered, verified, failed, busy].map(|counter| counter.load(Ordering::Relaxed));
+        LoginCounts { remembered, verified, failed, busy }
+    }
+}
+
+impl Shared {
+    /// The answer, if the same login was verified a moment ago.
+    fn remembered(&self, credentials: &Credentials) -> Option<AuthReply> {
+        let users = self.users.load();
+        let record = users.get(&credentials.user)?;
+        let fingerprint = self.cache.fingerprint(&credentials.user, &credentials.password, record);
+        self.cache.knows(&fingerprint, Instant::now()).then(|| {
+            self.counters.remembered.fetch_add(1, Ordering::Relaxed);
+            credentials.accepted()
+        })
+    }
+
+    /// The answer, by way of the slow hash unless another thread has just done the same.
+    fn verify(&self, credentials: &Credentials) -> AuthReply {
+        if let Some(reply) = self.remembered(credentials) {
+            return reply;
+        }
+        let users = self.users.load_full();
+        let known = users.get(&credentials.user);
+        let matches = known.unwrap_or(&self.nobody).verify(&credentials.password);
+        let exists = Choice::from(u8::from(known.is_some()));
+        match known.filter(|_| bool::from(matches & exists)) {
+            Some(record) => {
+                self.counters.verified.fetch_add(1, Ordering::Relaxed);
+                let fingerprint = self.cache.fingerprint(&credentials.user, &credentials.password, record);
+                self.cache.remember(fingerprint, Instant::now());
+                credentials.accepted()
+            }
+            None => {
+                self.counters.failed.fetch_add(1, Ordering::Relaxed);
+                credentials.warn(if known.is_some() { "wrong password" } else { "no such user" });
+                rejected(FAILED)
+            }
+        }
+    }
+}
+
+impl Credentials {
+    /// Who it says to be.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    fn accepted(&self) -> AuthReply {
+        debug!(user = self.user, peer = %self.peer, mechanism = self.mechanism, "logged in");
+        AuthReply::Accepted { principal: self.user.clone() }
+    }
+
+    fn warn(&self, reason: &str) {
+        warn!(user = %shown(&self.user), peer = %self.peer, mechanism = self.mechanism, reason, "login refused");
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user, mechanism, peer, .. } = self;
+        f.debug_struct("Credentials")
+            .field("user", &shown(user))
+            .field("mechanism", mechanism)
+            .field("peer", peer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator").field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}
+
+fn rejected(text: &str) -> AuthReply {
+    AuthReply::Rejected { text: text.to_owned() }
+}
+
+/// A name that a stranger has sent, short and without control characters.
+fn shown(name: &str) -> String {
+    name.chars().take(64).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! `check-config`: tells everything that is wrong, changes nothing.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::Source;
+use crate::config::ConfigError;
+use crate::exit::{Code, Fatal};
+use crate::users::{self, Users, UsersError};
+
+/// Checks the configuration and, where there are some, the users; writes what would be in force.
+pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
+    let config = match source.load() {
+        Ok(config) => config,
+        Err(ConfigError::Wrong { path, problems }) => {
+            let count = problems.len();
+            for problem in &problems {
+                write(out, format_args!("{}: {}\n", path.display(), problem.text))?;
+            }
+            let them = if count == 1 { "it" } else { "them" };
+            let text = format!("{} problem(s) in {}; correct {them} and check again", count, path.display());
+            return Err(Fatal::new(Code::Config, text));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let file = source.file.as_deref().unwrap_or(Path::new("no file, the defaults"));
+    write(out, format_args!("# In force ({}):\n{config}", file.display()))?;
+    for warning in config.warnings() {
+        write(out, format_args!("# Warning: {warning}\n"))?;
+    }
+    let users = users::path(&config.data_dir);
+    match Users::load(&config.data_dir) {
+        Ok(users) if users.is_empty() => {
+            write(out, format_args!("# Warning: there are no users, nobody can log in\n"))
+        }
+        Ok(found) => write(out, format_args!("# Users in {}: {}\n", users.display(), found.len())),
+        Err(UsersError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            write(out, format_args!("# No users yet: the first start makes {}\n", users::FIRST_USER))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn write(out: &mut impl Write, text: std::fmt::Arguments<'_>) -> Result<(), Fatal> {
+    match out.write_fmt(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Fatal::new(
+            Code::IoErr,
+            format!("cannot write to standard output: {error}; send it elsewhere"),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,210 @@
+//! The command line that both daemons share.
+//!
+//! [`main`] is all that a daemon's own `main` calls: it reads the command line and the configuration, starts the log, and
+//! serves or does one of the small jobs (`user`, `check-config`). Whatever fails ends as one line on standard error, what
+//! happened and what to do, with an exit code of sysexits(3).
+
+mod check;
+mod user;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use tracing::warn;
+
+use crate::config::{Config, ConfigError, ListenAddr, Overrides};
+use crate::exit::{Code, Fatal};
+use crate::logging::{self, LogHandle, LogSettings};
+
+/// What a daemon needs to serve.
+#[derive(Debug)]
+pub struct Serve {
+    /// The program's name, `mupdated` or `mupdated-sync`.
+    pub program: &'static str,
+    /// What is in force at the start.
+    pub config: Config,
+    /// Where that came from; SIGHUP reads it again.
+    pub source: Source,
+    /// Changes the log's levels.
+    pub log: LogHandle,
+}
+
+/// Where a configuration comes from: a file, if one was named, and what the command line says over it.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// `--config`
+    pub file: Option<PathBuf>,
+    /// Everything else.
+    pub overrides: Overrides,
+}
+
+impl Source {
+    /// Reads the configuration, at the start and again on SIGHUP.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is wrong.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(self.file.as_deref()).map(|config| config.with(&self.overrides))
+    }
+}
+
+impl Serve {
+    /// Reads the configuration again, and takes over what can change while serving: `self.config` is what is in force then, and
+    /// the log has its new levels. Returns the names of the settings that differ but wait for a restart.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is wrong; nothing has changed then.
+    pub fn reload(&mut self) -> Result<Vec<&'static str>, ConfigError> {
+        let (config, waiting) = self.config.reloaded(self.source.load()?);
+        self.log.set(&config.log);
+        self.config = config;
+        Ok(waiting)
+    }
+}
+
+/// MUPDATE server (RFC 3656) for Cyrus IMAP murders: it knows which backend holds which mailbox.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Without a command, it serves until SIGTERM or SIGINT. SIGHUP reads the configuration and the users again.\n\
+                  At the first start it makes a user and shows its password once.",
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(flatten)]
+    place: Place,
+    /// Listen here: an address with a port, or the path of a Unix socket; may be repeated
+    #[arg(long, value_name = "ADDR:PORT|PATH")]
+    listen: Vec<ListenAddr>,
+    /// This server's name in the banner [default: the host's name]
+    #[arg(long, value_name = "NAME", value_parser = crate::config::server_name)]
+    server_name: Option<String>,
+    /// error, warn, info, debug, trace or off; json for machines; or both, as in debug,json
+    #[arg(long, value_name = "LEVEL|json")]
+    log: Option<LogSettings>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+struct Place {
+    /// Read this configuration file; without one, the defaults are in force
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Keep the database and the users in this directory [default: mupdate-data]
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Add, list and remove the users that backends and frontends log in as
+    #[command(subcommand, after_help = "A running daemon takes changes over when it gets SIGHUP.")]
+    User(UserCommand),
+    /// Check the configuration and the users, and show what is in force; changes nothing
+    CheckConfig,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Add a user, or give one a new password
+    ///
+    /// The password is asked for twice at a terminal, and read from standard input otherwise.
+    Add {
+        /// The user's name
+        name: String,
+    },
+    /// List the users' names
+    List,
+    /// Remove a user
+    Remove {
+        /// The user's name
+        name: String,
+    },
+}
+
+/// Runs a daemon's command line. `serve` is called to serve, with the log started.
+pub fn main(program: &'static str, serve: impl FnOnce(Serve) -> Result<(), Fatal>) -> ExitCode {
+    match run(program, std::env::args_os(), serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fatal) => {
+            // Nothing can be done where even standard error is closed.
+            let _ = writeln!(io::stderr(), "{program}: {fatal}");
+            fatal.code.into()
+        }
+    }
+}
+
+fn run(
+    program: &'static str,
+    args: impl IntoIterator<Item = OsString>,
+    serve: impl FnOnce(Serve) -> Result<(), Fatal>,
+) -> Result<(), Fatal> {
+    let Some(cli) = parse(program, args)? else { return Ok(()) };
+    let source = Source {
+        file: cli.place.config,
+        overrides: Overrides {
+            data_dir: cli.place.data_dir,
+            listen: cli.listen,
+            server_name: cli.server_name,
+            log: cli.log,
+        },
+    };
+    match cli.command {
+        None => {
+            let config = source.load()?;
+            let log = logging::init(&config.log)?;
+            for warning in config.warnings() {
+                warn!("{warning}");
+            }
+            serve(Serve { program, config, source, log })
+        }
+        Some(Command::CheckConfig) => check::run(&source, &mut io::stdout().lock()),
+        Some(Command::User(_))
+            if !source.overrides.listen.is_empty() || source.overrides.server_name.is_some() =>
+        {
+            let text = "--listen and --server-name have nothing to do with users; leave them out";
+            Err(Fatal::new(Code::Usage, text))
+        }
+        Some(Command::User(command)) => {
+            let config = source.load()?;
+            logging::init(&config.log)?;
+            user::run(program, command, &config.data_dir)
+        }
+    }
+}
+
+/// The command line; `None` when it asked for help or the version, and got it.
+fn parse(program: &'static str, args: impl IntoIterator<Item = OsString>) -> Result<Option<Cli>, Fatal> {
+    let command = Cli::command().name(program).bin_name(program);
+    match command.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => Ok(Some(cli)),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            // A reader that has seen enough, `head` for one, is no failure.
+            let _ = error.print();
+            Ok(None)
+        }
+        Err(error) => Err(Fatal::new(Code::Usage, one_line(program, &error.to_string()))),
+    }
+}
+
+/// What clap says over several lines, in one: the error, its tips, and where to read on.
+fn one_line(program: &str, text: &str) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for paragraph in text.split("\n\n") {
+        let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+        if line.is_empty() || line.starts_with("Usage:") || line.starts_with("For more information") {
+            continue;
+        }
+        parts.push(line.trim_start_matches("error: ").trim_start_matches("tip: ").to_owned());
+    }
+    parts.push(format!("see `{program} --help`"));
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests;

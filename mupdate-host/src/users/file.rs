@@ -1,0 +1,135 @@
+//! Reading and replacing the users file.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::Path;
+
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use super::{UsersError, first, parse_line, path, user_name};
+use crate::scram::{ScramRecord, prepare};
+
+/// What [`add`] has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// The user is new.
+    New,
+    /// The user was there, and has a new password.
+    Changed,
+}
+
+/// Gives a user this password; makes the user, the file and the data directory where they are missing.
+///
+/// # Errors
+/// The name or password is not allowed, the users file has wrong lines, or the operating system refuses.
+pub fn add(data_dir: &Path, name: &str, password: &[u8]) -> Result<Added, UsersError> {
+    let name = user_name(name).map_err(UsersError::Name)?;
+    let password: Zeroizing<Vec<u8>> = prepare(password).map_err(UsersError::Password)?;
+    let record = ScramRecord::new(&password).map_err(UsersError::Random)?;
+    make_dir(data_dir)?;
+    let _lock = lock(data_dir)?;
+    let file = path(data_dir);
+    let text = match read(&file) {
+        Err(UsersError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read?,
+    };
+    let line = format!("{name}:{record}");
+    let (text, found) = edit(&file, &text, &name, Some(&line))?;
+    replace(data_dir, &file, text.as_bytes())?;
+    first::forget_password(data_dir, &name);
+    Ok(if found { Added::Changed } else { Added::New })
+}
+
+/// Removes a user; says whether there was one of this name.
+///
+/// # Errors
+/// There is no users file, it has wrong lines, or the operating system refuses.
+pub fn remove(data_dir: &Path, name: &str) -> Result<bool, UsersError> {
+    let name = user_name(name).map_err(UsersError::Name)?;
+    let file = path(data_dir);
+    read(&file)?;
+    let _lock = lock(data_dir)?;
+    let (text, found) = edit(&file, &read(&file)?, &name, None)?;
+    if found {
+        replace(data_dir, &file, text.as_bytes())?;
+        first::forget_password(data_dir, &name);
+    }
+    Ok(found)
+}
+
+/// The text with this user's line replaced, removed, or put at the end; everything else stays as it is.
+fn edit(file: &Path, text: &str, name: &str, line: Option<&str>) -> Result<(String, bool), UsersError> {
+    super::Users::parse(text).map_err(|lines| UsersError::Wrong { path: file.to_owned(), lines })?;
+    let (mut edited, mut found) = (String::with_capacity(text.len() + 256), false);
+    for old in text.lines() {
+        let is_theirs = matches!(parse_line(old), Ok(Some((user, _))) if user == name);
+        found |= is_theirs;
+        if let Some(kept) = if is_theirs { line } else { Some(old) } {
+            edited.push_str(kept);
+            edited.push('\n');
+        }
+    }
+    if let Some(line) = line.filter(|_| !found) {
+        edited.push_str(line);
+        edited.push('\n');
+    }
+    Ok((edited, found))
+}
+
+/// The text of the users file. Warns when others could read it too.
+pub(super) fn read(file: &Path) -> Result<String, UsersError> {
+    let failed = |error| UsersError::Io { doing: "read", path: file.to_owned(), error };
+    let text = std::fs::read_to_string(file).map_err(failed)?;
+    let mode = std::fs::metadata(file).map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        warn!(file = %file.display(), mode = format!("{:o}", mode & 0o777), "others may read the users file; chmod 600 it");
+    }
+    Ok(text)
+}
+
+/// Makes the data directory, for its owner alone, where it is missing.
+pub(super) fn make_dir(data_dir: &Path) -> Result<(), UsersError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|error| UsersError::Io {
+        doing: "create",
+        path: data_dir.to_owned(),
+        error,
+    })
+}
+
+/// Held while the users file is changed, so that no change is lost between two programs.
+pub(super) fn lock(data_dir: &Path) -> Result<File, UsersError> {
+    let failed = |error| UsersError::Io { doing: "lock", path: data_dir.to_owned(), error };
+    let dir = File::open(data_dir).map_err(failed)?;
+    dir.lock().map_err(failed)?;
+    Ok(dir)
+}
+
+/// Replaces a file as a whole, durably, for its owner alone. What root writes belongs to the owner of the data directory:
+/// the daemon has to be able to read it.
+pub(super) fn replace(data_dir: &Path, file: &Path, content: &[u8]) -> Result<(), UsersError> {
+    let new = file.with_extension("new");
+    write_new(data_dir, &new, content).and_then(|()| std::fs::rename(&new, file)).map_err(|error| {
+        // What is left of the attempt; it may never have been made.
+        let _ = std::fs::remove_file(&new);
+        UsersError::Io { doing: "write", path: file.to_owned(), error }
+    })?;
+    File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(|error| UsersError::Io {
+        doing: "write",
+        path: data_dir.to_owned(),
+        error,
+    })
+}
+
+fn write_new(data_dir: &Path, new: &Path, content: &[u8]) -> io::Result<()> {
+    let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(new)?;
+    // The mode above counts only for a file that was not there.
+    out.set_permissions(Permissions::from_mode(0o600))?;
+    let (owner, ours) = (std::fs::metadata(data_dir)?, out.metadata()?);
+    if (owner.uid(), owner.gid()) != (ours.uid(), ours.gid()) && ours.uid() == 0 {
+        fchown(&out, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    out.write_all(content)?;
+    out.sync_all()
+}

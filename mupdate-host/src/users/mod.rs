@@ -1,0 +1,187 @@
+//! Who may log in: the file `users` in the data directory.
+//!
+//! A line per user, `name:SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey` (RFC 5803); empty lines and lines starting with `#`
+//! are left alone. Only its owner can read it. It is replaced as a whole, so a reader sees the old or the new one, and never half.
+
+mod file;
+mod first;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use file::{Added, add, remove};
+pub use first::{FIRST_USER, FirstUser, first_start};
+
+use crate::exit::{Code, Fatal};
+use crate::scram::ScramRecord;
+
+/// Everybody who may log in, as read at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Users {
+    records: BTreeMap<String, ScramRecord>,
+}
+
+/// The users file in this data directory.
+pub fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join("users")
+}
+
+impl Users {
+    /// Reads the users file.
+    ///
+    /// # Errors
+    /// The file is missing or cannot be read, or a line of it is wrong.
+    pub fn load(data_dir: &Path) -> Result<Self, UsersError> {
+        let path = path(data_dir);
+        let text = file::read(&path)?;
+        Self::parse(&text).map_err(|lines| UsersError::Wrong { path, lines })
+    }
+
+    /// Reads the text of a users file.
+    ///
+    /// # Errors
+    /// Every line that is wrong.
+    pub fn parse(text: &str) -> Result<Self, Vec<WrongLine>> {
+        let (mut users, mut wrong) = (Self::default(), Vec::new());
+        for (index, line) in text.lines().enumerate() {
+            match parse_line(line) {
+                Ok(None) => {}
+                Ok(Some((name, _))) if users.records.contains_key(name.as_ref()) => {
+                    wrong.push(WrongLine { line: index + 1, reason: "this user has a line already".into() });
+                }
+                Ok(Some((name, record))) => drop(users.records.insert(name.into_owned(), record)),
+                Err(reason) => wrong.push(WrongLine { line: index + 1, reason }),
+            }
+        }
+        if wrong.is_empty() { Ok(users) } else { Err(wrong) }
+    }
+
+    /// What is kept of this user's password. The name has to be in the form that [`user_name`] gives.
+    pub fn get(&self, name: &str) -> Option<&ScramRecord> {
+        self.records.get(name)
+    }
+
+    /// The names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.records.keys().map(String::as_str)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Nobody may log in.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+/// The user and record of a line; `None` where it has none.
+fn parse_line(line: &str) -> Result<Option<(Cow<'_, str>, ScramRecord)>, String> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    let (name, record) = line.split_once(':').ok_or("no colon after a user's name")?;
+    Ok(Some((user_name(name)?, record.parse()?)))
+}
+
+/// A user's name in the form in which names are kept and compared: SASLprep (RFC 4013).
+///
+/// # Errors
+/// The name is empty, longer than 255 octets, or has a character that cannot stand in one.
+pub fn user_name(name: &str) -> Result<Cow<'_, str>, &'static str> {
+    let prepared =
+        stringprep::saslprep(name).map_err(|_| "the user's name has a character that is not allowed")?;
+    match prepared.as_ref() {
+        "" => Err("the user's name is empty"),
+        name if name.len() > 255 => Err("the user's name is longer than 255 octets"),
+        name if name.starts_with('#') => Err("the user's name starts with #"),
+        name if name.contains([':', ' ']) => Err("the user's name has a colon or a space"),
+        _ => Ok(prepared),
+    }
+}
+
+/// A line of the users file that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongLine {
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong with it; never what stands in it.
+    pub reason: String,
+}
+
+/// Why the users cannot be read or changed.
+#[derive(Debug)]
+pub enum UsersError {
+    /// The operating system refused.
+    Io {
+        /// What was tried: "read", "write", "create", "lock".
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Lines are wrong; never empty.
+    Wrong {
+        /// The users file.
+        path: PathBuf,
+        /// Every wrong line.
+        lines: Vec<WrongLine>,
+    },
+    /// The name cannot be a user's.
+    Name(&'static str),
+    /// The password cannot be one.
+    Password(&'static str),
+    /// The operating system gives no random octets.
+    Random(getrandom::Error),
+}
+
+impl fmt::Display for UsersError {
+    /// One line, without advice.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { doing, path, error } => write!(f, "cannot {doing} {}: {error}", path.display()),
+            Self::Wrong { path, lines } => {
+                let shown: Vec<String> = lines
+                    .iter()
+                    .take(3)
+                    .map(|wrong| format!("line {}: {}", wrong.line, wrong.reason))
+                    .collect();
+                write!(f, "{}: {}", path.display(), shown.join(", "))?;
+                match lines.len() {
+                    ..=3 => Ok(()),
+                    count => write!(f, ", and {} more", count - 3),
+                }
+            }
+            Self::Name(reason) | Self::Password(reason) => f.write_str(reason),
+            Self::Random(error) => write!(f, "no random octets: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for UsersError {}
+
+impl From<UsersError> for Fatal {
+    fn from(error: UsersError) -> Self {
+        match &error {
+            UsersError::Io { doing, path, error } => {
+                Self::io(doing, path, error, "is --data-dir right? `user add NAME` makes a user")
+            }
+            UsersError::Wrong { .. } => {
+                Self::new(Code::Data, format!("{error}; correct the line or remove it"))
+            }
+            UsersError::Name(_) => Self::new(Code::Usage, format!("{error}; choose another name")),
+            UsersError::Password(_) => Self::new(Code::Data, format!("{error}; choose another password")),
+            UsersError::Random(_) => Self::new(Code::OsErr, format!("{error}; try again")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
