@@ -1,0 +1,151 @@
+//! Who follows the directory: the feeds of all UPDATE streams.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mupdate_core::directory::{Event, Feed, Filter, Revision};
+
+use crate::inbox::Inbox;
+
+/// A feed as its two ends share it: the writer puts names in, one connection takes them out.
+pub type SharedFeed = Arc<Mutex<Feed>>;
+
+/// The registry of feeds.
+///
+/// - An event is in every feed that wants it before [`published`](Feeds::published) says so, and before the
+///   backend that caused it is answered.
+/// - Each subscriber is woken at most once a batch, and only if its feed was empty.
+/// - Publishing never waits for a subscriber: a feed is locked only as long as it takes to put a name in or to take
+///   one out.
+#[derive(Debug)]
+pub struct Feeds {
+    registry: Mutex<Registry>,
+    published: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Registry {
+    next: u64,
+    subscribers: BTreeMap<u64, Subscriber>,
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    feed: SharedFeed,
+    inbox: Arc<Inbox>,
+}
+
+impl Feeds {
+    /// A registry without subscribers, for a store that is at this revision.
+    #[must_use]
+    pub fn new(revision: Revision) -> Arc<Self> {
+        Arc::new(Self { registry: Mutex::default(), published: AtomicU64::new(revision) })
+    }
+
+    /// Follow the directory from now on. Whatever is not committed and published yet comes through the feed; so
+    /// subscribe first, then read what there is.
+    #[must_use = "the subscription ends when it is dropped"]
+    pub fn subscribe(self: &Arc<Self>, filter: Filter, inbox: Arc<Inbox>) -> Subscription {
+        let feed = Arc::new(Mutex::new(Feed::new(filter.clone())));
+        let mut registry = self.registry();
+        let id = registry.next;
+        registry.next += 1;
+        registry.subscribers.insert(id, Subscriber { feed: Arc::clone(&feed), inbox });
+        Subscription { feeds: Arc::clone(self), id, filter, feed }
+    }
+
+    /// Put the events of one commit, which made `revision`, into the feeds.
+    pub fn publish(&self, events: &[Event], revision: Revision) {
+        let mut woken = Vec::new();
+        for subscriber in self.registry().subscribers.values() {
+            let mut wake = false;
+            let mut feed = lock(&subscriber.feed);
+            for event in events {
+                wake |= feed.publish(event);
+            }
+            drop(feed);
+            if wake {
+                woken.push(Arc::clone(&subscriber.inbox));
+            }
+        }
+        // One writer publishes in order, so this only grows.
+        self.published.store(revision, Ordering::Release);
+        for inbox in woken {
+            inbox.changed();
+        }
+    }
+
+    /// Everything up to this revision is in the feeds of those who subscribed in time.
+    #[must_use]
+    pub fn published(&self) -> Revision {
+        self.published.load(Ordering::Acquire)
+    }
+
+    /// How many streams there are.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.registry().subscribers.len()
+    }
+
+    /// How many names the fullest feed holds: how far the slowest subscriber is behind.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.registry().subscribers.values().map(|subscriber| lock(&subscriber.feed).len()).max().unwrap_or(0)
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lock(feed: &SharedFeed) -> MutexGuard<'_, Feed> {
+    feed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One subscriber's end of its feed. Dropping it ends the subscription.
+pub struct Subscription {
+    feeds: Arc<Feeds>,
+    id: u64,
+    filter: Filter,
+    feed: SharedFeed,
+}
+
+impl Subscription {
+    /// The feed. Lock it for moments only: the writer needs it.
+    #[must_use]
+    pub fn feed(&self) -> &SharedFeed {
+        &self.feed
+    }
+
+    /// Does this subscriber want to hear of mailboxes at this location?
+    #[must_use]
+    pub fn wants(&self, location: &[u8]) -> bool {
+        let server = location.split(|&octet| octet == b'!').next().unwrap_or_default();
+        self.filter.wants_server(server)
+    }
+
+    /// As [`Feeds::published`].
+    #[must_use]
+    pub fn published(&self) -> Revision {
+        self.feeds.published()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        // The inbox goes after the lock: its waker may hold anything.
+        let left = self.feeds.registry().subscribers.remove(&self.id);
+        drop(left);
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("id", &self.id)
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
+    }
+}

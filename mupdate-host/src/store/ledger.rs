@@ -1,0 +1,129 @@
+//! The locations that one write transaction deals with: their ids and counts, written once, at the end.
+
+use std::collections::BTreeMap;
+
+use heed::{RoTxn, RwTxn};
+use mupdate_proto::Location;
+
+use super::error::StoreError;
+use super::locations::{self, Place};
+use super::tables::Tables;
+
+/// Ids and counts as the transaction has left them so far.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    lines: BTreeMap<u32, Line>,
+    ids: BTreeMap<Location, u32>,
+    /// The id after the one given out last, once one was.
+    next: Option<u32>,
+}
+
+/// One location.
+#[derive(Debug)]
+struct Line {
+    location: Location,
+    active: u64,
+    reserved: u64,
+    /// Whether `locations` and `places` have it.
+    stored: bool,
+    changed: bool,
+}
+
+impl Ledger {
+    /// The location with this id, if the transaction has dealt with it.
+    pub(super) fn location(&self, id: u32) -> Option<&Location> {
+        self.lines.get(&id).map(|line| &line.location)
+    }
+
+    /// The id of a location; a new one if it has none.
+    pub(super) fn id_of(
+        &mut self,
+        tables: &Tables,
+        txn: &RoTxn<'_>,
+        location: &Location,
+    ) -> Result<u32, StoreError> {
+        if let Some(&id) = self.ids.get(location) {
+            return Ok(id);
+        }
+        match locations::id_of(tables, txn, location.as_bytes())? {
+            Some(id) => {
+                self.line(tables, txn, id)?;
+                Ok(id)
+            }
+            None => {
+                let id = self.free_id(tables, txn)?;
+                let location = location.detached();
+                self.ids.insert(location.clone(), id);
+                let line = Line { location, active: 0, reserved: 0, stored: false, changed: false };
+                self.lines.insert(id, line);
+                Ok(id)
+            }
+        }
+    }
+
+    /// Count a mailbox in (`+1`) or out (`-1`) at a location.
+    pub(super) fn count(
+        &mut self,
+        tables: &Tables,
+        txn: &RoTxn<'_>,
+        id: u32,
+        active: bool,
+        by: i64,
+    ) -> Result<(), StoreError> {
+        let line = self.line(tables, txn, id)?;
+        let count = if active { &mut line.active } else { &mut line.reserved };
+        *count = count.checked_add_signed(by).ok_or(StoreError::Corrupt("count of a location"))?;
+        line.changed = true;
+        Ok(())
+    }
+
+    /// Write everything down. Locations that hold nothing are forgotten.
+    pub(super) fn settle(self, tables: &Tables, txn: &mut RwTxn<'_>) -> Result<(), StoreError> {
+        for (id, line) in self.lines.iter().filter(|(_, line)| line.changed) {
+            let location = line.location.as_bytes();
+            let used = line.active > 0 || line.reserved > 0;
+            if used {
+                let place = Place { active: line.active, reserved: line.reserved, location };
+                tables.locations.put(txn, &id.to_be_bytes(), &place.encode())?;
+            }
+            if used && !line.stored {
+                locations::enter(tables, txn, location, *id)?;
+            }
+            if !used && line.stored {
+                tables.locations.delete(txn, &id.to_be_bytes())?;
+                locations::leave(tables, txn, location, *id)?;
+            }
+        }
+        if let Some(next) = self.next {
+            tables.set_number(txn, "next_location", next.into())?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, tables: &Tables, txn: &RoTxn<'_>, id: u32) -> Result<&mut Line, StoreError> {
+        use std::collections::btree_map::Entry;
+        match self.lines.entry(id) {
+            Entry::Occupied(line) => Ok(line.into_mut()),
+            Entry::Vacant(vacant) => {
+                let place = locations::place(tables, txn, id)?.ok_or(StoreError::Corrupt("location"))?;
+                let location = locations::checked(place.location)?;
+                self.ids.insert(location.clone(), id);
+                let (active, reserved) = (place.active, place.reserved);
+                Ok(vacant.insert(Line { location, active, reserved, stored: true, changed: false }))
+            }
+        }
+    }
+
+    /// An id that no location has. They go round, so that one is not reused soon after it was given up.
+    fn free_id(&mut self, tables: &Tables, txn: &RoTxn<'_>) -> Result<u32, StoreError> {
+        let mut id = match self.next {
+            Some(id) => id,
+            None => u32::try_from(tables.next_location(txn)?).unwrap_or_default(),
+        };
+        while self.lines.contains_key(&id) || locations::place(tables, txn, id)?.is_some() {
+            id = id.wrapping_add(1);
+        }
+        self.next = Some(id.wrapping_add(1));
+        Ok(id)
+    }
+}

@@ -1,0 +1,261 @@
+//! The mirror: what the directory looks like, kept in LMDB.
+//!
+//! - Readers never wait for the writer, nor it for them. No read transaction outlives one call of a method here.
+//! - There is one writer at a time, and a commit that returned is on the disk.
+//! - Records, locations and ACLs come back octet for octet.
+//! - All tables change in one transaction: a crash leaves them as the last commit did, all of them.
+//! - Tombstones and clients are bounded; everything else is as large as the directory is.
+
+mod clients;
+mod env;
+mod error;
+mod ledger;
+mod locations;
+mod lock;
+mod page;
+mod read;
+mod reannounce;
+mod record;
+mod sink;
+mod tables;
+mod tombstones;
+mod walk;
+mod write;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use mupdate_core::directory::{Order, Revision};
+use mupdate_proto::ServerName;
+
+pub use error::{CommitError, Found, OpenError, StoreError};
+pub use page::Pager;
+pub use sink::RowSink;
+pub use write::WriteTxn;
+
+use env::Env;
+use lock::Claim;
+use tables::{Contents, Tables};
+
+/// The name of LMDB's file in the data directory.
+const DATA_FILE: &str = "data.mdb";
+
+/// What stands before a mailbox's key in `by_location`.
+const ID_OCTETS: usize = 4;
+
+/// Servers' orders, as configured.
+pub type Orders = BTreeMap<ServerName, Order>;
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Octets that the store may grow to. The file is sparse: it takes what is used.
+    pub map_size: usize,
+    /// Read transactions that may be open at once.
+    pub max_readers: u32,
+    /// Deletions that are remembered, for frontends that were away.
+    pub tombstones: u64,
+    /// The orders of servers that need not be learned. See [`Store::set_orders`].
+    pub orders: Orders,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { map_size: 16 << 30, max_readers: 8192, tombstones: 65_536, orders: Orders::new() }
+    }
+}
+
+/// The directory on disk. Clones are the same store; it is closed with the last of them.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+/// Fields are dropped in this order: the directory is given up after LMDB has closed its files.
+struct Inner {
+    tables: Tables,
+    env: Env,
+    tombstones: u64,
+    orders: ArcSwap<Orders>,
+    _claim: Claim,
+}
+
+/// How much the store holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Active mailboxes.
+    pub active: u64,
+    /// Reserved mailboxes.
+    pub reserved: u64,
+    /// Locations that have any.
+    pub locations: u64,
+    /// Deletions that are remembered.
+    pub tombstones: u64,
+}
+
+impl Store {
+    /// Open the store in a data directory, making both where they are missing.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. If it is anything but [`OpenError::Failed`], nothing on the disk has changed,
+    /// a missing directory that could be made aside.
+    pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, OpenError> {
+        Claim::make_dir(dir)?;
+        // A lock file is there if a daemon ever was. What that one may be writing must not be looked at; and
+        // where none ever was, nothing must be made before it is known what is there.
+        let claim = Claim::take_existing(dir)?;
+        let contents = look(dir)?;
+        if let Contents::Other(found) = contents {
+            return Err(OpenError::format(dir, found));
+        }
+        let mut claim = match claim {
+            Some(claim) => claim,
+            None => Claim::take(dir)?,
+        };
+        claim.sign().map_err(|error| OpenError::io(dir, error))?;
+
+        let env = env::open(dir, options.map_size, options.max_readers)
+            .map_err(|error| OpenError::heed(dir, error))?;
+        let tables = match contents {
+            Contents::Nothing => create(dir, &env)?,
+            Contents::Ours | Contents::Other(_) => open_tables(dir, &env)?,
+        };
+        let StoreOptions { tombstones, orders, .. } = options;
+        let orders = ArcSwap::from_pointee(orders);
+        Ok(Self { inner: Arc::new(Inner { tables, env, tombstones, orders, _claim: claim }) })
+    }
+
+    /// The revision of the last change that was committed.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn revision(&self) -> Result<Revision, StoreError> {
+        let txn = self.inner.env.read_txn()?;
+        self.inner.tables.revision(&txn)
+    }
+
+    /// The longest mailbox name that can be stored, in octets. (A v36 key is as long as its name.)
+    #[must_use]
+    pub fn name_limit(&self) -> usize {
+        self.inner.env.max_key_size() - ID_OCTETS
+    }
+
+    /// The order in which a server keeps its mailboxes: as configured, else as learned. `None`: nobody knows.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn order_of(&self, server: &ServerName) -> Result<Option<Order>, StoreError> {
+        if let Some(&order) = self.inner.orders.load().get(server) {
+            return Ok(Some(order));
+        }
+        let txn = self.inner.env.read_txn()?;
+        clients::order(&self.inner.tables, &txn, server)
+    }
+
+    /// Replace the configured orders, for walks that begin from now on.
+    pub fn set_orders(&self, orders: Orders) {
+        self.inner.orders.store(Arc::new(orders));
+    }
+
+    /// Up to which revision a client had everything, when that was last heard of. `None` if it never was.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn client_synced(&self, client: &[u8]) -> Result<Option<Revision>, StoreError> {
+        let txn = self.inner.env.read_txn()?;
+        clients::synced(&self.inner.tables, &txn, client)
+    }
+
+    /// Deletions after this revision are all remembered; some before it have been forgotten.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn tombstones_from(&self) -> Result<Revision, StoreError> {
+        let txn = self.inner.env.read_txn()?;
+        self.inner.tables.tombstones_from(&txn)
+    }
+
+    /// Octets in use, and octets that there are.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn map_fill(&self) -> Result<(u64, u64), StoreError> {
+        let txn = self.inner.env.read_txn()?;
+        let mut used = 0;
+        for table in self.inner.tables.all() {
+            let stat = table.stat(&txn)?;
+            let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+            used += pages as u64 * u64::from(stat.page_size);
+        }
+        Ok((used, self.inner.env.info().map_size as u64))
+    }
+
+    /// How much is stored. Takes as long as there are locations.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        let txn = self.inner.env.read_txn()?;
+        let tables = &self.inner.tables;
+        let mut counts = Counts { tombstones: tables.tombstones.len(&txn)?, ..Counts::default() };
+        for entry in tables.locations.iter(&txn)? {
+            let place = locations::Place::decode(entry?.1)?;
+            counts.active += place.active;
+            counts.reserved += place.reserved;
+            counts.locations += 1;
+        }
+        Ok(counts)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("path", &self.inner.env.path()).finish_non_exhaustive()
+    }
+}
+
+/// What is in a data directory, found out without changing it.
+fn look(dir: &Path) -> Result<Contents, OpenError> {
+    match fs::metadata(dir.join(DATA_FILE)) {
+        Ok(data) if data.len() > 0 => {}
+        Ok(_) => return Ok(Contents::Nothing),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Contents::Nothing),
+        Err(error) => return Err(OpenError::io(dir, error)),
+    }
+    env::look(dir).and_then(|env| tables::contents(&env)).map_err(|error| OpenError::heed(dir, error))
+}
+
+/// Make the tables, and see to it that the new files are still there after a power failure.
+fn create(dir: &Path, env: &Env) -> Result<Tables, OpenError> {
+    let create = || -> Result<Tables, StoreError> {
+        let mut txn = env.write_txn()?;
+        let tables = Tables::create(env, &mut txn)?;
+        txn.commit()?;
+        Ok(tables)
+    };
+    let tables = create().map_err(|error| match error {
+        StoreError::Lmdb(error) => OpenError::heed(dir, error),
+        error => OpenError::Failed { dir: dir.to_owned(), error: error.into() },
+    })?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| OpenError::io(dir, error))?;
+    Ok(tables)
+}
+
+fn open_tables(dir: &Path, env: &Env) -> Result<Tables, OpenError> {
+    let open = || {
+        let txn = env.read_txn()?;
+        let tables = Tables::open(env, &txn)?;
+        // Handles of tables outlive the transaction that opened them only if it is committed.
+        txn.commit()?;
+        Ok(tables)
+    };
+    match open() {
+        Ok(Some(tables)) => Ok(tables),
+        Ok(None) => Err(OpenError::format(dir, Found::Incomplete)),
+        Err(error) => Err(OpenError::heed(dir, error)),
+    }
+}

@@ -1,0 +1,181 @@
+//! Pages through the directory: LIST, and the dump that begins an UPDATE.
+//!
+//! Between two pages no read transaction is open and no lock is held, so a slow reader holds up nobody and keeps LMDB
+//! from reusing nothing. The price is that a walk is no snapshot: a mailbox that is there all the time
+//! comes exactly once, one that comes or goes meanwhile may or may not. UPDATE makes up for that with its feed.
+
+use std::collections::VecDeque;
+
+use heed::RoTxn;
+use mupdate_core::directory::{Order, Selection, v36_name};
+use mupdate_core::server::{Finish, Row, Scope};
+use mupdate_proto::ServerName;
+
+use super::Store;
+use super::error::StoreError;
+use super::locations::{Lookup, Reach};
+use super::read::fetch;
+use super::sink::RowSink;
+use super::walk::Walk;
+
+/// Names that are put into an order of their own at a time.
+const CHUNK: usize = 65_536;
+
+/// Mailboxes that one page looks at, so that none takes long, however few of them it gives.
+const STEPS: usize = 16_384;
+
+/// A walk in progress: where the next page begins. Made by [`Store::pager`].
+#[derive(Debug)]
+pub struct Pager {
+    reach: Reach,
+    order: Order,
+    /// The v36 key looked at last.
+    cursor: Option<Vec<u8>>,
+    /// In any other order than v36.
+    sorting: Sorting,
+}
+
+/// Chunks of names in an order that the tables do not have.
+#[derive(Debug, Default)]
+struct Sorting {
+    /// Being filled by a pass through all names.
+    selection: Option<Selection>,
+    /// Sorted, and not given yet.
+    chunk: VecDeque<Vec<u8>>,
+    /// The last name given or passed.
+    last: Option<Vec<u8>>,
+    /// There is nothing behind this chunk.
+    complete: bool,
+}
+
+impl Pager {
+    /// The order in which the mailboxes come.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        self.order
+    }
+}
+
+impl Store {
+    /// Begin to walk what `scope` covers. Mailboxes come in v36 order, except that a list of what one server has,
+    /// [`Scope::Prefix`] of `server!...`, comes in the order of that server: as configured, else as learned,
+    /// else v36.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn pager(&self, scope: Scope) -> Result<Pager, StoreError> {
+        let order = match &scope {
+            Scope::Prefix(prefix) => match listed_server(prefix) {
+                Some(server) => self.order_of(&server)?,
+                None => None,
+            },
+            Scope::All | Scope::Servers(_) => None,
+        };
+        Ok(Pager {
+            reach: scope.into(),
+            order: order.unwrap_or_default(),
+            cursor: None,
+            sorting: Sorting::default(),
+        })
+    }
+
+    /// Give the next page: rows until the sink is full, then [`Finish::More`]; [`Finish::End`] at the end.
+    /// A page can be empty and not the last: looking at very many mailboxes is spread over pages.
+    ///
+    /// # Errors
+    /// The store cannot be read. The sink was dropped without being finished: the request has to be failed.
+    pub fn page(&self, pager: &mut Pager, rows: impl RowSink) -> Result<(), StoreError> {
+        let txn = self.inner.env.read_txn()?;
+        if pager.order == Order::V36 {
+            self.native_page(&txn, pager, rows)
+        } else {
+            self.sorted_page(&txn, pager, rows)
+        }
+    }
+
+    fn native_page(
+        &self,
+        txn: &RoTxn<'_>,
+        pager: &mut Pager,
+        mut rows: impl RowSink,
+    ) -> Result<(), StoreError> {
+        let mut walk = Walk::new(&self.inner.tables, txn, &pager.reach, pager.cursor.as_deref())?;
+        let mut seen = None;
+        let mut finish = Finish::More;
+        for _ in 0..STEPS {
+            if rows.full() {
+                break;
+            }
+            let Some(step) = walk.next()? else {
+                finish = Finish::End;
+                break;
+            };
+            if pager.reach.covers(step.location) {
+                rows.row(Row { name: &v36_name(step.key), location: step.location, acl: step.acl });
+            }
+            seen = Some(step.key);
+        }
+        if let Some(key) = seen {
+            pager.cursor = Some(key.to_vec());
+        }
+        rows.finish(finish);
+        Ok(())
+    }
+
+    fn sorted_page(
+        &self,
+        txn: &RoTxn<'_>,
+        pager: &mut Pager,
+        mut rows: impl RowSink,
+    ) -> Result<(), StoreError> {
+        if pager.sorting.chunk.is_empty() && !pager.sorting.complete && !self.fill(txn, pager)? {
+            rows.finish(Finish::More);
+            return Ok(());
+        }
+        let mut lookup = Lookup::new(&self.inner.tables, txn);
+        let sorting = &mut pager.sorting;
+        while !rows.full() {
+            let Some(name) = sorting.chunk.pop_front() else { break };
+            if let Some(stored) = fetch(&self.inner.tables, txn, &name)? {
+                let location = lookup.location(stored.location)?;
+                if pager.reach.covers(location) {
+                    rows.row(Row { name: &name, location, acl: stored.acl });
+                }
+            }
+            sorting.last = Some(name);
+        }
+        let over = sorting.chunk.is_empty() && sorting.complete;
+        rows.finish(if over { Finish::End } else { Finish::More });
+        Ok(())
+    }
+
+    /// Go on filling the next chunk. False: there is more to look at first.
+    fn fill(&self, txn: &RoTxn<'_>, pager: &mut Pager) -> Result<bool, StoreError> {
+        let Pager { reach, order, cursor, sorting } = pager;
+        let last = sorting.last.as_deref();
+        let selection = sorting.selection.get_or_insert_with(|| Selection::new(*order, last, CHUNK));
+        let mut walk = Walk::new(&self.inner.tables, txn, reach, cursor.as_deref())?;
+        let mut seen = None;
+        for _ in 0..STEPS {
+            let Some(step) = walk.next()? else {
+                sorting.chunk =
+                    sorting.selection.take().map(Selection::into_sorted).unwrap_or_default().into();
+                sorting.complete = sorting.chunk.len() < CHUNK;
+                *cursor = None;
+                return Ok(true);
+            };
+            if reach.covers(step.location) {
+                selection.offer(&v36_name(step.key));
+            }
+            seen = Some(step.key);
+        }
+        *cursor = seen.map(<[u8]>::to_vec);
+        Ok(false)
+    }
+}
+
+/// The server whose mailboxes a LIST with this argument is about.
+fn listed_server(prefix: &[u8]) -> Option<ServerName> {
+    let bang = prefix.iter().position(|&octet| octet == b'!')?;
+    ServerName::new(bytes::Bytes::copy_from_slice(&prefix[..bang])).ok()
+}

@@ -1,0 +1,143 @@
+//! After the dump of an UPDATE: which mailboxes the peer may have lost in merging it.
+//!
+//! A Cyrus frontend merges our list with its own by plain octet comparison. If mailboxes were deleted while it was
+//! away, that merge can pass over others, which exist, in silence. They are found from the tombstones and put into
+//! the peer's feed, to be told again.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+use mupdate_core::directory::{Revision, at_risk, risk_ranges, v36_name};
+use mupdate_proto::MailboxName;
+
+use super::error::StoreError;
+use super::locations::Lookup;
+use super::record::Stored;
+use super::{Store, tombstones};
+use crate::feeds::Subscription;
+
+/// Tombstones that are worked through in one read transaction.
+const TOMBSTONES: usize = 512;
+
+/// Mailboxes that one read transaction may look at.
+const STEPS: usize = 4096;
+
+/// Names that are remembered between tombstones that endanger the same neighbours.
+const REMEMBERED: usize = 65_536;
+
+impl Store {
+    /// Put every mailbox that is at risk from a deletion after `since` into the feed of a subscriber, if it wants
+    /// that mailbox's server. `None`, or a revision from another life of this store: every deletion that
+    /// is remembered counts.
+    ///
+    /// Returns the revision that the peer has reached when it has the dump and what its feed holds now.
+    ///
+    /// # Errors
+    /// The store cannot be read. Some names may be in the feed, which does no harm.
+    pub fn reannounce(
+        &self,
+        since: Option<Revision>,
+        subscription: &Subscription,
+    ) -> Result<Revision, StoreError> {
+        // Asked first: what is published by now is in the feed, or was in the dump.
+        let reached = subscription.published();
+        let mut since = since.filter(|&since| since <= reached).unwrap_or(0);
+        let mut search = Search { store: self, subscription, ranges: BTreeMap::new(), remembered: 0 };
+        loop {
+            let graves = {
+                let txn = self.inner.env.read_txn()?;
+                tombstones::after(&self.inner.tables, &txn, since, TOMBSTONES)?
+            };
+            for (revision, key) in &graves {
+                search.around(&v36_name(key))?;
+                since = *revision;
+            }
+            if graves.len() < TOMBSTONES {
+                return Ok(reached);
+            }
+        }
+    }
+}
+
+/// A range of v36 keys.
+type Range = (Vec<u8>, Vec<u8>);
+
+struct Search<'a> {
+    store: &'a Store,
+    subscription: &'a Subscription,
+    /// The names in a range that was looked at, less those that are in the feed by now. Deleted siblings endanger
+    /// the same ranges, so those need to be read once only.
+    ranges: BTreeMap<Range, Vec<Vec<u8>>>,
+    /// How much that is: names and ranges.
+    remembered: usize,
+}
+
+impl Search<'_> {
+    /// Put into the feed whatever is at risk from one deleted name.
+    fn around(&mut self, deleted: &[u8]) -> Result<(), StoreError> {
+        for range in risk_ranges(deleted) {
+            let safe = match self.ranges.remove(&range) {
+                Some(mut names) => {
+                    self.remembered -= 1 + names.len();
+                    names.retain(|name| !self.touched(deleted, name));
+                    Some(names)
+                }
+                None => self.read(deleted, &range)?,
+            };
+            if let Some(safe) = safe {
+                self.remember(range, safe);
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, range: Range, names: Vec<Vec<u8>>) {
+        if self.remembered + names.len() >= REMEMBERED {
+            self.ranges.clear();
+            self.remembered = 0;
+        }
+        self.remembered += 1 + names.len();
+        self.ranges.insert(range, names);
+    }
+
+    /// Put a name into the feed if it is at risk.
+    fn touched(&self, deleted: &[u8], name: &[u8]) -> bool {
+        let risky = at_risk(deleted, name);
+        if risky && let Ok(mailbox) = MailboxName::new(Bytes::copy_from_slice(name)) {
+            self.subscription.feed().lock().unwrap_or_else(PoisonError::into_inner).touch(mailbox);
+        }
+        risky
+    }
+
+    /// Look at all names in a range that the subscriber wants to hear of. Returns those that are not at risk, unless
+    /// they are too many to be kept.
+    fn read(&self, deleted: &[u8], (from, to): &Range) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        let tables = &self.store.inner.tables;
+        let mut safe = Some(Vec::new());
+        let mut from = Bound::Included(from.clone());
+        loop {
+            let txn = self.store.inner.env.read_txn()?;
+            let mut lookup = Lookup::new(tables, &txn);
+            let range = (from.as_ref().map(Vec::as_slice), Bound::Excluded(&to[..]));
+            let mut last = None;
+            for entry in tables.mailboxes.range(&txn, &range)?.take(STEPS) {
+                let (key, octets) = entry?;
+                last = Some(key);
+                let location = lookup.location(Stored::decode(octets)?.location)?;
+                let name = v36_name(key);
+                if self.subscription.wants(location) && !self.touched(deleted, &name) {
+                    safe = safe.filter(|names: &Vec<_>| names.len() < REMEMBERED / 2);
+                    if let Some(names) = &mut safe {
+                        names.push(name);
+                    }
+                }
+            }
+            match last {
+                Some(key) => from = Bound::Excluded(key.to_vec()),
+                None => return Ok(safe),
+            }
+        }
+    }
+}

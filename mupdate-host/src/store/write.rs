@@ -1,0 +1,190 @@
+//! The write side: one transaction at a time, seen by the core as a [`View`].
+
+use bytes::Bytes;
+use heed::RwTxn;
+use mupdate_core::directory::{Order, Record, Revision, State, View, v36_key};
+use mupdate_proto::{Acl, MailboxName, ServerName};
+
+use super::error::{CommitError, StoreError};
+use super::ledger::Ledger;
+use super::locations::{self, member_key};
+use super::record::Stored;
+use super::tables::Tables;
+use super::{Store, clients, tombstones};
+
+/// A write transaction. Dropped without [`commit`](WriteTxn::commit), it never was.
+///
+/// - Only one exists at a time: [`Store::begin`] waits for the other to end.
+/// - Everything that it knows beside LMDB's own pages is in itself, so a transaction that fails, for whatever
+///   reason, leaves nothing behind.
+#[must_use = "a transaction that is not committed is undone"]
+pub struct WriteTxn<'s> {
+    tables: &'s Tables,
+    txn: RwTxn<'s>,
+    ledger: Ledger,
+    name_limit: usize,
+    tombstones: u64,
+    /// The revision of the last change: what was committed last, at first.
+    revision: Revision,
+    changes: u64,
+}
+
+impl Store {
+    /// Begin to write.
+    ///
+    /// # Errors
+    /// LMDB refuses; nothing has happened.
+    pub fn begin(&self) -> Result<WriteTxn<'_>, StoreError> {
+        let inner = &*self.inner;
+        let txn = inner.env.write_txn()?;
+        Ok(WriteTxn {
+            tables: &inner.tables,
+            revision: inner.tables.revision(&txn)?,
+            txn,
+            ledger: Ledger::default(),
+            name_limit: self.name_limit(),
+            tombstones: inner.tombstones,
+            changes: 0,
+        })
+    }
+}
+
+impl WriteTxn<'_> {
+    /// The revision of the last change, this transaction's own included.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// How many records this transaction has changed so far.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Remember the order that a server keeps its mailboxes in. The number of servers is bounded: the one that was
+    /// learned longest ago is forgotten.
+    ///
+    /// # Errors
+    /// The transaction has to be given up.
+    pub fn set_order(&mut self, server: &ServerName, order: Order) -> Result<(), StoreError> {
+        clients::set_order(self.tables, &mut self.txn, server, order, self.revision)
+    }
+
+    /// Remember that a client has seen everything up to a revision. The number of clients is bounded: the one that is
+    /// farthest behind is forgotten.
+    ///
+    /// # Errors
+    /// The transaction has to be given up.
+    pub fn set_client(&mut self, client: &[u8], revision: Revision) -> Result<(), StoreError> {
+        clients::set_synced(self.tables, &mut self.txn, client, revision)
+    }
+
+    /// Make it durable. Returns the revision of the last change.
+    ///
+    /// # Errors
+    /// [`CommitError::Full`] if the map is full: nothing has changed. [`CommitError::Fatal`] if it is unknown what
+    /// has.
+    pub fn commit(self) -> Result<Revision, CommitError> {
+        let Self { tables, mut txn, ledger, revision, changes, .. } = self;
+        ledger.settle(tables, &mut txn)?;
+        if changes > 0 {
+            tables.set_number(&mut txn, "revision", revision)?;
+        }
+        txn.commit().map_err(StoreError::from)?;
+        Ok(revision)
+    }
+
+    fn key(&self, mailbox: &MailboxName) -> Result<Vec<u8>, StoreError> {
+        if mailbox.as_bytes().len() > self.name_limit {
+            return Err(StoreError::NameTooLong);
+        }
+        let mut key = Vec::with_capacity(mailbox.as_bytes().len());
+        v36_key(mailbox.as_bytes(), &mut key);
+        Ok(key)
+    }
+
+    /// Location id and state of a record, as stored.
+    fn stored(&self, key: &[u8]) -> Result<Option<(u32, bool)>, StoreError> {
+        let Some(octets) = self.tables.mailboxes.get(&self.txn, key)? else { return Ok(None) };
+        let stored = Stored::decode(octets)?;
+        Ok(Some((stored.location, stored.acl.is_some())))
+    }
+
+    fn changed(&mut self, revision: Revision) {
+        self.revision = revision;
+        self.changes += 1;
+    }
+}
+
+impl View for WriteTxn<'_> {
+    type Error = StoreError;
+
+    fn get(&self, mailbox: &MailboxName) -> Result<Option<Record>, StoreError> {
+        let key = self.key(mailbox)?;
+        let Some(octets) = self.tables.mailboxes.get(&self.txn, &key)? else { return Ok(None) };
+        let stored = Stored::decode(octets)?;
+        let location = match self.ledger.location(stored.location) {
+            Some(location) => location.clone(),
+            None => {
+                let place = locations::place(self.tables, &self.txn, stored.location)?;
+                locations::checked(place.ok_or(StoreError::Corrupt("location"))?.location)?
+            }
+        };
+        let state = match stored.acl {
+            Some(acl) => State::Active(Acl::new(Bytes::copy_from_slice(acl))),
+            None => State::Reserved,
+        };
+        Ok(Some(Record { location, state }))
+    }
+
+    fn put(
+        &mut self,
+        mailbox: &MailboxName,
+        record: &Record,
+        _before: Option<&Record>,
+        revision: Revision,
+    ) -> Result<(), StoreError> {
+        let key = self.key(mailbox)?;
+        let before = self.stored(&key)?;
+        let acl = match &record.state {
+            State::Active(acl) => Some(acl.as_bytes()),
+            State::Reserved => None,
+        };
+        let id = self.ledger.id_of(self.tables, &self.txn, &record.location)?;
+        if let Some((was_at, was_active)) = before {
+            self.ledger.count(self.tables, &self.txn, was_at, was_active, -1)?;
+        }
+        self.ledger.count(self.tables, &self.txn, id, acl.is_some(), 1)?;
+
+        let moved = before.is_none_or(|(was_at, _)| was_at != id);
+        if let Some((was_at, _)) = before.filter(|_| moved) {
+            self.tables.by_location.delete(&mut self.txn, &member_key(was_at, &key))?;
+        }
+        if moved {
+            self.tables.by_location.put(&mut self.txn, &member_key(id, &key), &[])?;
+        }
+        let mut value = Vec::new();
+        Stored { location: id, revision, acl }.encode(&mut value);
+        self.tables.mailboxes.put(&mut self.txn, &key, &value)?;
+        self.changed(revision);
+        Ok(())
+    }
+
+    fn remove(
+        &mut self,
+        mailbox: &MailboxName,
+        _before: &Record,
+        revision: Revision,
+    ) -> Result<(), StoreError> {
+        let key = self.key(mailbox)?;
+        if let Some((was_at, was_active)) = self.stored(&key)? {
+            self.ledger.count(self.tables, &self.txn, was_at, was_active, -1)?;
+            self.tables.by_location.delete(&mut self.txn, &member_key(was_at, &key))?;
+            self.tables.mailboxes.delete(&mut self.txn, &key)?;
+        }
+        tombstones::bury(self.tables, &mut self.txn, revision, &key, self.tombstones)?;
+        self.changed(revision);
+        Ok(())
+    }
+}

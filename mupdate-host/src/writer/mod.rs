@@ -1,0 +1,284 @@
+//! The one thread that changes the directory.
+//!
+//! It takes whatever has queued up, carries it out in one transaction, commits, puts the changes into the feeds and
+//! then releases the replies. While one commit is on its way to the disk the next batch queues up: group commit,
+//! with no timer.
+//!
+//! - No reply leaves before everything that it depends on is durable, refusals and repetitions included.
+//! - A barrier is answered when everything that was submitted before it is in the feeds.
+//! - A full store is a NO for the batch that met it. Anything else that goes wrong is fatal: nobody is answered,
+//!   since nobody knows what is on the disk, and the daemon has to end.
+
+mod memos;
+mod round;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use mupdate_core::directory::{Action, Policy};
+use mupdate_core::server::{Reply, Ticket};
+
+pub use memos::Memo;
+
+use crate::authority::Authority;
+use crate::feeds::{Feeds, SharedFeed};
+use crate::inbox::Inbox;
+use crate::store::{Store, StoreError};
+use memos::Memos;
+use round::Round;
+
+/// Who asks for a change: for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The name that the peer logged in with.
+    pub principal: Arc<str>,
+    /// Where the connection comes from.
+    pub peer: Arc<str>,
+}
+
+/// Work for the writer.
+#[derive(Debug)]
+pub enum Job {
+    /// Change the directory. Answered with [`Reply::Submitted`], or [`Reply::Failed`] if it could not be done.
+    Action {
+        /// What to do.
+        action: Action,
+        /// Who wants it.
+        origin: Origin,
+        /// Which request this is.
+        ticket: Ticket,
+        /// Where the answer goes.
+        inbox: Arc<Inbox>,
+    },
+    /// Answer with [`Reply::Barrier`] when everything submitted before is in the feeds.
+    Barrier {
+        /// Which request this is.
+        ticket: Ticket,
+        /// Where the answer goes.
+        inbox: Arc<Inbox>,
+        /// The feed whose end position is asked for.
+        feed: SharedFeed,
+    },
+    /// Remember something, some time soon. Not answered.
+    Note(Memo),
+}
+
+/// How the writer works.
+#[derive(Debug, Clone)]
+pub struct WriterOptions {
+    /// The rules of the core that apply.
+    pub policy: Policy,
+    /// Actions that go into one transaction.
+    pub batch: usize,
+    /// How long notes wait for a commit that takes them along, before they get one of their own.
+    pub note_delay: Duration,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self { policy: Policy::Standard, batch: 1024, note_delay: Duration::from_secs(5) }
+    }
+}
+
+/// What the writer has done since it started.
+#[derive(Debug, Default)]
+pub struct WriterStats {
+    /// Rounds with at least one action.
+    pub batches: AtomicU64,
+    /// Actions carried to the authority.
+    pub actions: AtomicU64,
+    /// Actions that changed something.
+    pub changes: AtomicU64,
+    /// Actions answered NO by the rules.
+    pub refused: AtomicU64,
+    /// Activations that took a mailbox from another location.
+    pub takeovers: AtomicU64,
+    /// Transactions committed.
+    pub commits: AtomicU64,
+    /// Batches answered NO because the store was full.
+    pub full: AtomicU64,
+}
+
+impl WriterStats {
+    fn add(counter: &AtomicU64, by: usize) {
+        counter.fetch_add(by as u64, Ordering::Relaxed);
+    }
+}
+
+/// The writer's handle. Share it in an [`Arc`].
+#[derive(Debug)]
+pub struct Writer {
+    queue: Sender<Message>,
+    memos: Arc<Memos>,
+    stats: Arc<WriterStats>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Message {
+    Job(Job),
+    /// The first memo since the last time that they were written.
+    Memos,
+    Stop,
+}
+
+impl Writer {
+    /// Start the writer's thread.
+    ///
+    /// `on_fatal` is called on that thread, with one line to log, when the daemon must not go on: let it end the
+    /// process (`EX_IOERR`). Nobody whose change may or may not be on the disk has been answered then.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn spawn(
+        store: Store,
+        authority: Box<dyn Authority>,
+        feeds: Arc<Feeds>,
+        options: WriterOptions,
+        on_fatal: Box<dyn FnOnce(&str) + Send>,
+    ) -> io::Result<Self> {
+        let (queue, jobs) = mpsc::channel();
+        let memos = Arc::new(Memos::default());
+        let stats = Arc::new(WriterStats::default());
+        let mut work = Work {
+            jobs,
+            memos: Arc::clone(&memos),
+            memos_due: None,
+            stats: Arc::clone(&stats),
+            store,
+            authority,
+            feeds,
+            options,
+        };
+        let run = move || {
+            // The state is not used after a panic: the process ends.
+            let text = match catch_unwind(AssertUnwindSafe(|| work.run())) {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => {
+                    format!("the directory cannot be written, and what is on the disk is unknown: {error}")
+                }
+                Err(_) => "the writer panicked; what is on the disk is unknown".to_owned(),
+            };
+            tracing::error!("{text}");
+            on_fatal(&text);
+        };
+        let thread = thread::Builder::new().name("writer".into()).spawn(run)?;
+        Ok(Self { queue, memos, stats, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Give the writer work. Returns at once; the queue is as long as there are requests in flight.
+    pub fn submit(&self, job: Job) {
+        let message = match job {
+            Job::Note(memo) => {
+                if !self.memos.put(memo) {
+                    return;
+                }
+                Message::Memos
+            }
+            job => Message::Job(job),
+        };
+        if let Err(mpsc::SendError(Message::Job(job))) = self.queue.send(message) {
+            decline(job);
+        }
+    }
+
+    /// Do everything that was submitted before this, then end. Returns when that has happened.
+    pub fn stop(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // If the thread is gone already there is nothing to stop.
+            let _ = self.queue.send(Message::Stop);
+            let _ = thread.join();
+        }
+    }
+
+    /// What the writer has done so far.
+    #[must_use]
+    pub fn stats(&self) -> &WriterStats {
+        &self.stats
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Nothing was begun: it is safe to say no.
+fn decline(job: Job) {
+    if let Job::Action { ticket, inbox, .. } | Job::Barrier { ticket, inbox, .. } = job {
+        inbox.deliver(ticket, Reply::Failed("server is shutting down".to_owned()));
+    }
+}
+
+/// The thread's own things.
+struct Work {
+    jobs: Receiver<Message>,
+    memos: Arc<Memos>,
+    /// When memos get a commit of their own.
+    memos_due: Option<Instant>,
+    stats: Arc<WriterStats>,
+    store: Store,
+    authority: Box<dyn Authority>,
+    feeds: Arc<Feeds>,
+    options: WriterOptions,
+}
+
+impl Work {
+    fn run(&mut self) -> Result<(), StoreError> {
+        let mut stopping = false;
+        while !stopping {
+            let mut round = Round::default();
+            match self.wait() {
+                Some(message) => stopping = self.sort(message, &mut round),
+                None => {
+                    self.write_memos()?;
+                    continue;
+                }
+            }
+            while !stopping && !round.is_full(self.options.batch) {
+                let Ok(message) = self.jobs.try_recv() else { break };
+                stopping = self.sort(message, &mut round);
+            }
+            self.carry_out(round)?;
+        }
+        self.write_memos()?;
+        while let Ok(message) = self.jobs.try_recv() {
+            if let Message::Job(job) = message {
+                decline(job);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message. `None`: memos have waited long enough.
+    fn wait(&self) -> Option<Message> {
+        let received = match self.memos_due {
+            None => self.jobs.recv().map_err(RecvTimeoutError::from),
+            Some(due) => self.jobs.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
+        match received {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout) => None,
+            // All handles are gone, and handles say stop when they go: this cannot be the first we hear of it.
+            Err(RecvTimeoutError::Disconnected) => Some(Message::Stop),
+        }
+    }
+
+    /// Put a message where it belongs. True: it said stop.
+    fn sort(&mut self, message: Message, round: &mut Round) -> bool {
+        match message {
+            Message::Job(job) => round.add(job),
+            Message::Memos => {
+                self.memos_due.get_or_insert_with(|| Instant::now() + self.options.note_delay);
+            }
+            Message::Stop => return true,
+        }
+        false
+    }
+}

@@ -1,0 +1,191 @@
+//! One round of the writer: actions, their transaction, replies, barriers.
+
+use std::sync::{Arc, PoisonError};
+
+use mupdate_core::directory::{Action, Batch, Durable, Event, Sealed};
+use mupdate_core::server::{Reply, Ticket};
+
+use super::{Job, Memo, Origin, Work, WriterStats};
+use crate::feeds::SharedFeed;
+use crate::inbox::Inbox;
+use crate::store::{CommitError, StoreError, WriteTxn};
+
+/// Octets of names, locations and ACLs that go into one transaction.
+const OCTETS: usize = 8 << 20;
+
+/// What was taken from the queue at once.
+#[derive(Default)]
+pub(super) struct Round {
+    actions: Vec<Entry>,
+    barriers: Vec<(Ticket, Arc<Inbox>, SharedFeed)>,
+    octets: usize,
+}
+
+struct Entry {
+    action: Action,
+    origin: Origin,
+    ticket: Ticket,
+    inbox: Arc<Inbox>,
+}
+
+impl Round {
+    pub(super) fn add(&mut self, job: Job) {
+        match job {
+            Job::Action { action, origin, ticket, inbox } => {
+                self.octets += size(&action);
+                self.actions.push(Entry { action, origin, ticket, inbox });
+            }
+            Job::Barrier { ticket, inbox, feed } => self.barriers.push((ticket, inbox, feed)),
+            Job::Note(Memo::Synced { .. } | Memo::Learned { .. }) => {
+                debug_assert!(false, "notes do not come through the queue");
+            }
+        }
+    }
+
+    pub(super) fn is_full(&self, batch: usize) -> bool {
+        self.actions.len() + self.barriers.len() >= batch.max(1) || self.octets >= OCTETS
+    }
+}
+
+/// What the transaction of a round came to.
+enum Outcome {
+    Durable(Durable<usize>),
+    /// The store is full, and nothing has happened.
+    Full,
+}
+
+impl Work {
+    /// Carry a round out and answer it.
+    pub(super) fn carry_out(&mut self, round: Round) -> Result<(), StoreError> {
+        let Round { actions, barriers, .. } = round;
+        if !actions.is_empty() {
+            self.actions(&actions)?;
+        }
+        for (ticket, inbox, feed) in barriers {
+            let position = feed.lock().unwrap_or_else(PoisonError::into_inner).end();
+            inbox.deliver(ticket, Reply::Barrier { position });
+        }
+        Ok(())
+    }
+
+    fn actions(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        WriterStats::add(&self.stats.batches, 1);
+        WriterStats::add(&self.stats.actions, entries.len());
+        let limit = self.store.name_limit();
+        let writable = self.authority.writable();
+        let (sound, unsound): (Vec<usize>, Vec<usize>) =
+            (0..entries.len()).partition(|&at| writable && fits(&entries[at].action, limit));
+
+        // Which entries changed something: the events come in the same sequence.
+        let mut changing = Vec::new();
+        match self.transact(entries, &sound, &mut changing)? {
+            Outcome::Durable(Durable { verdicts, events }) => {
+                if let Some(last) = events.last() {
+                    self.feeds.publish(&events, last.revision);
+                }
+                for (at, verdict) in verdicts {
+                    let Entry { action, origin, ticket, inbox } = &entries[at];
+                    if let Err(refusal) = &verdict {
+                        WriterStats::add(&self.stats.refused, 1);
+                        let Origin { principal, peer } = origin;
+                        tracing::info!(mailbox = %action.mailbox(), %principal, %peer, "refused: {refusal}");
+                    }
+                    inbox.deliver(*ticket, Reply::Submitted(verdict));
+                }
+                self.report(entries, &changing, &events);
+            }
+            Outcome::Full => {
+                WriterStats::add(&self.stats.full, 1);
+                tracing::error!(actions = sound.len(), "the store is full: raise map_size and restart");
+                for Entry { ticket, inbox, .. } in sound.iter().map(|&at| &entries[at]) {
+                    inbox.deliver(*ticket, Reply::Failed("storage is full, nothing was changed".to_owned()));
+                }
+            }
+        }
+        for Entry { ticket, inbox, .. } in unsound.iter().map(|&at| &entries[at]) {
+            let text = if writable { "mailbox name is too long" } else { "read-only session" };
+            inbox.deliver(*ticket, Reply::Failed(text.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Everything between begin and commit.
+    fn transact(
+        &mut self,
+        entries: &[Entry],
+        sound: &[usize],
+        changing: &mut Vec<usize>,
+    ) -> Result<Outcome, StoreError> {
+        let store = self.store.clone();
+        let mut txn = store.begin()?;
+        let mut batch = Batch::new(txn.revision());
+        let staged = self.stage(&mut txn, &mut batch, entries, sound, changing);
+        let sealed = batch.seal();
+        let committed = match staged {
+            Ok(()) if sealed.changes() => self.commit(txn, &sealed),
+            // What was repeated or refused says nothing new; what it rests on was committed by earlier rounds.
+            Ok(()) => Ok(sealed.revision()),
+            Err(error) => Err(error.into()),
+        };
+        match committed {
+            Ok(revision) => Ok(Outcome::Durable(sealed.durable(revision))),
+            Err(CommitError::Full) => {
+                // All of them are answered by the caller, those too that were never staged.
+                let _ = sealed.refused_whole();
+                Ok(Outcome::Full)
+            }
+            Err(CommitError::Fatal(error)) => Err(error),
+        }
+    }
+
+    fn stage(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        batch: &mut Batch<usize>,
+        entries: &[Entry],
+        sound: &[usize],
+        changing: &mut Vec<usize>,
+    ) -> Result<(), StoreError> {
+        for &at in sound {
+            let before = txn.changes();
+            self.authority.decide(txn, batch, &entries[at].action, self.options.policy, at)?;
+            if txn.changes() > before {
+                changing.push(at);
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, mut txn: WriteTxn<'_>, sealed: &Sealed<usize>) -> Result<u64, CommitError> {
+        self.stage_memos(&mut txn)?;
+        let revision = txn.commit()?;
+        debug_assert_eq!(revision, sealed.revision());
+        WriterStats::add(&self.stats.commits, 1);
+        Ok(revision)
+    }
+
+    /// Takeovers are what an operator wants to know when two backends claim one mailbox.
+    fn report(&self, entries: &[Entry], changing: &[usize], events: &[Event]) {
+        WriterStats::add(&self.stats.changes, events.len());
+        for (event, &at) in events.iter().zip(changing) {
+            let (Some(from), Some(after)) = (&event.takeover_from, &event.after) else { continue };
+            WriterStats::add(&self.stats.takeovers, 1);
+            let (mailbox, to) = (&event.mailbox, &after.location);
+            let Origin { principal, peer } = &entries[at].origin;
+            tracing::warn!(%mailbox, %from, %to, %principal, %peer, "an active mailbox was taken over");
+        }
+    }
+}
+
+fn fits(action: &Action, limit: usize) -> bool {
+    action.mailbox().as_bytes().len() <= limit
+}
+
+fn size(action: &Action) -> usize {
+    let acl = match action {
+        Action::Activate { acl, .. } => acl.as_bytes().len(),
+        Action::Reserve { .. } | Action::Deactivate { .. } | Action::Delete { .. } => 0,
+    };
+    let location = action.location().map_or(0, |location| location.as_bytes().len());
+    action.mailbox().as_bytes().len() + location + acl
+}
