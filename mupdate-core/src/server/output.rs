@@ -15,6 +15,13 @@ use crate::directory::{Action, Filter, Order, Revision, Verdict};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(crate) u64);
 
+/// For runtimes that are tested without a session. A session takes no ticket that it did not give.
+impl From<u64> for Ticket {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// What the runtime has to do next. Poll again after doing it.
 #[must_use = "the session waits for this to be done"]
 #[derive(Debug, Clone, PartialEq, Eq)]
