@@ -1,1 +1,244 @@
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
+use mupdate_core::server::AuthStep;
+
+use super::*;
+
+const HERE: Transport = Transport { loopback: true, tls: false };
+const AWAY: Transport = Transport { loopback: false, tls: false };
+const AWAY_TLS: Transport = Transport { loopback: false, tls: true };
+const LATER: Duration = Duration::from_secs(30);
+
+fn users(passwords: &[(&str, &str)]) -> Users {
+    let line = |(name, password): &(&str, &str)| {
+        format!("{name}:{}\n", ScramRecord::new(password.as_bytes()).unwrap())
+    };
+    Users::parse(&passwords.iter().map(line).collect::<String>()).unwrap()
+}
+
+fn authenticator() -> Arc<Authenticator> {
+    Authenticator::with_pool(users(&[("murder", "secret")]), &Config::default(), 2, 16).unwrap()
+}
+
+fn start(mechanism: &str, initial: Option<&[u8]>) -> AuthStep {
+    AuthStep::Start { mechanism: mechanism.into(), initial: initial.map(<[u8]>::to_vec) }
+}
+
+/// Checks in a way that tells whether the answer came at once.
+fn check(authenticator: &Authenticator, credentials: Credentials) -> Receiver<AuthReply> {
+    let (done, reply) = channel();
+    authenticator.check(credentials, Box::new(move |outcome| done.send(outcome).unwrap()));
+    reply
+}
+
+/// The outcome of a PLAIN login with this response.
+fn plain(authenticator: &Arc<Authenticator>, response: &[u8]) -> AuthReply {
+    match authenticator.login(HERE, "test").step(start("PLAIN", Some(response))) {
+        LoginStep::Reply(reply) => reply,
+        LoginStep::Verify(credentials) => check(authenticator, credentials).recv_timeout(LATER).unwrap(),
+        LoginStep::Cancelled => panic!("nothing was cancelled"),
+    }
+}
+
+fn credentials(login: &mut Login, step: AuthStep) -> Credentials {
+    match login.step(step) {
+        LoginStep::Verify(credentials) => credentials,
+        step => panic!("{step:?}"),
+    }
+}
+
+fn reply(login: &mut Login, step: AuthStep) -> AuthReply {
+    match login.step(step) {
+        LoginStep::Reply(reply) => reply,
+        step => panic!("{step:?}"),
+    }
+}
+
+fn accepted() -> AuthReply {
+    AuthReply::Accepted { principal: "murder".into() }
+}
+
+#[test]
+fn plain_with_the_right_password() {
+    let authenticator = authenticator();
+    for response in [&b"\0murder\0secret"[..], b"murder\0murder\0secret"] {
+        assert_eq!(plain(&authenticator, response), accepted());
+    }
+}
+
+#[test]
+fn a_wrong_password_and_an_unknown_user_are_told_the_same() {
+    let authenticator = authenticator();
+    for response in [&b"\0murder\0Secret"[..], b"\0nobody\0secret", b"\0nobody\0nobody", b"\0MURDER\0secret"]
+    {
+        assert_eq!(plain(&authenticator, response), rejected("authentication failed"));
+    }
+    assert_eq!(authenticator.counts(), LoginCounts { failed: 4, ..LoginCounts::default() });
+}
+
+#[test]
+fn nobody_acts_as_another() {
+    let authenticator = authenticator();
+    assert_eq!(plain(&authenticator, b"root\0murder\0secret"), rejected(OTHER_USER));
+}
+
+#[test]
+fn malformed_responses_are_refused() {
+    let authenticator = authenticator();
+    for response in [
+        &b""[..],
+        b"x",
+        b"\0\0\0",
+        b"murder\0secret",
+        b"\0murder\0secret\0",
+        b"\0\0secret",
+        b"\0murder\0",
+        b"\xFF\0murder\0secret",
+        b"\0\xFF\0secret",
+        b"\0mur\x07der\0secret",
+    ] {
+        let reply = plain(&authenticator, response);
+        assert_eq!(reply, rejected("malformed SASL response"), "{response:?}");
+    }
+    assert_eq!(plain(&authenticator, b"\0mur:der\0secret"), rejected(FAILED));
+}
+
+#[test]
+fn plain_without_an_initial_response_is_asked_for_it() {
+    let authenticator = authenticator();
+    let mut login = authenticator.login(HERE, "test");
+    assert_eq!(reply(&mut login, start("plain", None)), AuthReply::Challenge(Vec::new()));
+    let credentials = credentials(&mut login, AuthStep::Continue(b"\0murder\0secret".to_vec()));
+    assert_eq!(check(&authenticator, credentials).recv_timeout(LATER), Ok(accepted()));
+}
+
+#[test]
+fn login_asks_for_name_and_password() {
+    let authenticator = authenticator();
+    for initial in [None, Some(&b"murder"[..])] {
+        let mut login = authenticator.login(HERE, "test");
+        let mut asked = reply(&mut login, start("LOGIN", initial));
+        if initial.is_none() {
+            assert_eq!(asked, AuthReply::Challenge(b"User Name\0".to_vec()));
+            asked = reply(&mut login, AuthStep::Continue(b"murder".to_vec()));
+        }
+        assert_eq!(asked, AuthReply::Challenge(b"Password\0".to_vec()));
+        let credentials = credentials(&mut login, AuthStep::Continue(b"secret".to_vec()));
+        assert_eq!(credentials.user(), "murder");
+        assert_eq!(check(&authenticator, credentials).recv_timeout(LATER), Ok(accepted()));
+    }
+}
+
+#[test]
+fn a_cancelled_exchange_is_forgotten_and_another_can_begin() {
+    let authenticator = authenticator();
+    let mut login = authenticator.login(HERE, "test");
+    let _ = reply(&mut login, start("LOGIN", None));
+    assert!(matches!(login.step(AuthStep::Cancel), LoginStep::Cancelled));
+    assert_eq!(
+        reply(&mut login, AuthStep::Continue(b"murder".to_vec())),
+        rejected("no authentication is under way")
+    );
+    let _ = credentials(&mut login, start("PLAIN", Some(b"\0murder\0secret")));
+    assert_eq!(reply(&mut login, AuthStep::Continue(Vec::new())), rejected("no authentication is under way"));
+}
+
+#[test]
+fn passwords_need_a_safe_way() {
+    let authenticator = authenticator();
+    let offered = |transport| authenticator.mechanisms(transport);
+    assert_eq!((offered(HERE), offered(AWAY)), (vec!["PLAIN".into(), "LOGIN".into()], vec![]));
+    assert_eq!(offered(AWAY_TLS), offered(HERE));
+    let mut login = authenticator.login(AWAY, "test");
+    let text = "PLAIN needs TLS or a loopback connection here (allow_plaintext)";
+    assert_eq!(reply(&mut login, start("plain", Some(b"\0murder\0secret"))), rejected(text));
+    assert_eq!(reply(&mut login, start("SCRAM-SHA-256", None)), rejected("mechanism not available"));
+    login.encrypted();
+    assert_eq!(login.mechanisms(), ["PLAIN", "LOGIN"]);
+    let _ = credentials(&mut login, start("PLAIN", Some(b"\0murder\0secret")));
+}
+
+#[test]
+fn mechanisms_that_do_not_exist_are_refused() {
+    let authenticator = authenticator();
+    let mut login = authenticator.login(HERE, "test");
+    for mechanism in ["", "SCRAM-SHA-256", "ANONYMOUS", "PLAINER", "PL\u{130}IN", &"X".repeat(10_000)] {
+        assert_eq!(reply(&mut login, start(mechanism, Some(b"x"))), rejected("mechanism not available"));
+    }
+}
+
+#[test]
+fn a_verified_login_is_answered_at_once_and_a_wrong_one_is_not() {
+    let authenticator = authenticator();
+    assert_eq!(plain(&authenticator, b"\0murder\0secret"), accepted());
+    let again =
+        credentials(&mut authenticator.login(HERE, "test"), start("PLAIN", Some(b"\0murder\0secret")));
+    assert_eq!(check(&authenticator, again).try_recv(), Ok(accepted()));
+    assert_eq!(plain(&authenticator, b"\0murder\0Secret"), rejected(FAILED));
+    assert_eq!(authenticator.counts(), LoginCounts { remembered: 1, verified: 1, failed: 1, busy: 0 });
+}
+
+#[test]
+fn a_reload_takes_over_users_and_forgets_logins() {
+    let authenticator = authenticator();
+    assert_eq!(plain(&authenticator, b"\0murder\0secret"), accepted());
+    let open = Config { allow_plaintext: true, ..Config::default() };
+    authenticator.reload(users(&[("murder", "other"), ("new", "secret")]), &open);
+    assert_eq!(plain(&authenticator, b"\0murder\0secret"), rejected(FAILED));
+    assert_eq!(plain(&authenticator, b"\0new\0secret"), AuthReply::Accepted { principal: "new".into() });
+    assert_eq!(authenticator.mechanisms(AWAY), ["PLAIN", "LOGIN"]);
+}
+
+#[test]
+fn too_many_waiting_are_told_so() {
+    let authenticator =
+        Authenticator::with_pool(users(&[("murder", "secret")]), &Config::default(), 1, 1).unwrap();
+    let claim = |authenticator: &Arc<Authenticator>| {
+        credentials(&mut authenticator.login(HERE, "test"), start("PLAIN", Some(b"\0murder\0wrong")))
+    };
+    // The one thread is kept busy from within, so that what follows can only queue.
+    let (entered, has_entered) = channel();
+    let (release, released) = channel::<()>();
+    authenticator.check(
+        claim(&authenticator),
+        Box::new(move |_| {
+            entered.send(()).unwrap();
+            let _ = released.recv();
+        }),
+    );
+    has_entered.recv_timeout(LATER).unwrap();
+    let waiting = check(&authenticator, claim(&authenticator));
+    let refused = check(&authenticator, claim(&authenticator));
+    assert_eq!(refused.try_recv(), Ok(rejected(BUSY)));
+    drop(release);
+    assert_eq!(waiting.recv_timeout(LATER), Ok(rejected(FAILED)));
+    assert_eq!(authenticator.counts().busy, 1);
+}
+
+#[test]
+fn names_and_passwords_are_compared_prepared() {
+    let authenticator = Authenticator::with_pool(users(&[("IX", "IX")]), &Config::default(), 1, 1).unwrap();
+    let mut login = authenticator.login(HERE, "test");
+    let _ = reply(&mut login, start("LOGIN", Some("\u{2168}".as_bytes())));
+    let claim = credentials(&mut login, AuthStep::Continue("I\u{AD}X".into()));
+    assert_eq!(
+        check(&authenticator, claim).recv_timeout(LATER),
+        Ok(AuthReply::Accepted { principal: "IX".into() })
+    );
+    assert_eq!(
+        plain(&authenticator, "\u{2168}\0IX\0IX".as_bytes()),
+        AuthReply::Accepted { principal: "IX".into() }
+    );
+}
+
+#[test]
+fn nothing_shows_a_password() {
+    let authenticator = authenticator();
+    let mut login = authenticator.login(HERE, "test");
+    let claim = credentials(&mut login, start("PLAIN", Some(b"\0murder\0secret")));
+    let shown = format!("{claim:?} {login:?} {authenticator:?}");
+    assert!(shown.contains("murder") && !shown.contains("secret"), "{shown}");
+    assert_eq!(super::shown("a\nb"), "a\\nb");
+    assert!(super::shown(&"x".repeat(1000)).len() < 100);
+}

@@ -188,6 +188,11 @@ fn parse(program: &'static str, args: impl IntoIterator<Item = OsString>) -> Res
             let _ = error.print();
             Ok(None)
         }
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let text =
+                format!("`user` needs one of: add NAME, list, remove NAME; see `{program} user --help`");
+            Err(Fatal::new(Code::Usage, text))
+        }
         Err(error) => Err(Fatal::new(Code::Usage, one_line(program, &error.to_string()))),
     }
 }
