@@ -27,7 +27,8 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// A whole message, without the line end after it. Its literals are inline, announcement and all:
-    /// `T FIND {3+}`, CRLF, `abc`. A blank line is an empty message.
+    /// `T FIND {3+}`, CRLF, `abc`. A blank line is an empty message. While a client logs in this may hold its
+    /// password: do not log it.
     Message(Bytes),
     /// The peer waits for leave to send a literal (`{N}`): answer `+ go ahead`. Given once for each literal, and
     /// only for one within the limits.
@@ -126,10 +127,7 @@ impl Framer {
     ///
     /// # Errors
     /// When the stream cannot be followed any further; from then on always.
-    #[allow(
-        clippy::should_implement_trait,
-        reason = "a lending parser, not an iterator: None is not the end"
-    )]
+    #[allow(clippy::should_implement_trait, reason = "a parser, not an iterator: None is not the end")]
     pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         let next = loop {
             let step = match &mut self.state {
@@ -434,5 +432,27 @@ mod tests {
         framer.push(b"\n");
         assert!(matches!(framer.next(), Ok(Some(Frame::Message(_)))));
         assert_eq!((framer.buffered(), framer.buffer.capacity()), (0, 0));
+    }
+
+    #[test]
+    fn a_buffer_that_never_runs_empty_does_not_grow() {
+        let mut framer = Framer::new(SMALL);
+        framer.push(b"A ");
+        for _ in 0..10_000 {
+            framer.push(b"NOOP\r\nA ");
+            assert_eq!(framer.next(), message(b"A NOOP").map(Some));
+            assert_eq!(framer.next(), Ok(None));
+        }
+        assert!(framer.buffer.capacity() < 100);
+    }
+
+    #[test]
+    fn what_has_been_scanned_is_not_scanned_again() {
+        let mut framer = Framer::new(Limits::default());
+        for pushed in 1..=5 {
+            framer.push(b"x");
+            assert_eq!(framer.next(), Ok(None));
+            assert!(matches!(framer.state, State::Line { scanned, .. } if scanned == pushed));
+        }
     }
 }
