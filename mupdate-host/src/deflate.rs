@@ -148,7 +148,8 @@ mod tests {
         let mut deflater = Deflater::default();
         let mut inflater = Inflater::default();
         for length in [1, 5, 4096, 100_000, 3] {
-            let burst: Vec<u8> = (0..length).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+            let burst: Vec<u8> =
+                (0..length).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
             let mut wire = BytesMut::new();
             deflater.burst(&burst, &mut wire).expect("compress");
             let mut got = Vec::new();

@@ -1,2 +1,74 @@
-//! In the making.
-fn main() {}
+//! `mupdated`: a MUPDATE master on the smol executor, with a task per connection and a thread per core.
+//!
+//! What the daemon does is in `mupdate-host`, and the same as in `mupdated-sync`. Here is only how it waits.
+#![forbid(unsafe_code)]
+
+mod accept;
+mod connection;
+mod signal;
+
+use std::{
+    io,
+    num::NonZero,
+    process::ExitCode,
+    sync::Arc,
+    thread::{self, available_parallelism},
+};
+
+use async_io::Async;
+use mupdate_host::{
+    cli,
+    daemon::{self, Runtime, Signal},
+    service::Service,
+};
+use smol::{Executor, Task};
+use socket2::Socket;
+
+use crate::signal::Signals;
+
+fn main() -> ExitCode {
+    cli::main("mupdated", |command| daemon::run(command, Smol::new))
+}
+
+/// The smol runtime.
+struct Smol {
+    signals: Signals,
+    /// One a listener; dropping it ends it.
+    acceptors: Vec<Task<()>>,
+}
+
+impl Smol {
+    fn new() -> io::Result<Self> {
+        Ok(Self { signals: Signals::new()?, acceptors: Vec::new() })
+    }
+}
+
+impl Runtime for Smol {
+    /// The socket.
+    const FILES: u64 = 1;
+
+    fn serve(&mut self, service: &Arc<Service>, listeners: Vec<Socket>) -> io::Result<()> {
+        let executor = Arc::new(Executor::new());
+        for listener in listeners {
+            let task = accept::accept(Async::new(listener)?, Arc::clone(service), Arc::clone(&executor));
+            self.acceptors.push(executor.spawn(task));
+        }
+        // Two at least: one may be waiting for the disk under a page of the store.
+        let cores = available_parallelism().map_or(1, NonZero::get).max(2);
+        for core in 0..cores {
+            let executor = Arc::clone(&executor);
+            thread::Builder::new()
+                .name(format!("smol-{core}"))
+                .spawn(move || smol::block_on(executor.run(std::future::pending::<()>())))?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> io::Result<Signal> {
+        smol::block_on(self.signals.next())
+    }
+
+    fn stop_accepting(&mut self) {
+        self.acceptors.clear();
+    }
+}

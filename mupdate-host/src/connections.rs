@@ -1,0 +1,154 @@
+//! Who is connected: how many there may be, and how all of them are told that the daemon goes down.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::inbox::Inbox;
+
+/// All connections of a daemon.
+#[derive(Debug, Default)]
+pub struct Connections {
+    open: Mutex<Open>,
+    /// Signalled when the last place is given back.
+    empty: Condvar,
+    refused: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    /// Every place taken, with its inbox once there is one.
+    places: BTreeMap<u64, Option<Arc<Inbox>>>,
+    /// The daemon goes down: nobody else comes in.
+    closing: bool,
+}
+
+impl Connections {
+    /// Take a place, if there is one below `limit`. A refusal is counted.
+    pub fn admit(self: &Arc<Self>, limit: usize) -> Option<Place> {
+        let mut open = self.lock();
+        if open.closing || open.places.len() >= limit {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let number = open.next;
+        open.next += 1;
+        open.places.insert(number, None);
+        Some(Place { number, connections: Arc::clone(self) })
+    }
+
+    /// How many places are taken.
+    pub fn count(&self) -> usize {
+        self.lock().places.len()
+    }
+
+    /// How many connections were refused since the start.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Tell every connection, and every one that is just being set up, to say farewell.
+    pub fn shutdown(&self) {
+        let inboxes: Vec<_> = {
+            let mut open = self.lock();
+            open.closing = true;
+            open.places.values().flatten().cloned().collect()
+        };
+        for inbox in inboxes {
+            inbox.shutdown();
+        }
+    }
+
+    /// Wait until all places are given back, but no longer than `limit`. Says how many are still taken.
+    pub fn wait_until_empty(&self, limit: Duration) -> usize {
+        let (open, _) = self
+            .empty
+            .wait_timeout_while(self.lock(), limit, |open| !open.places.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        open.places.len()
+    }
+
+    /// Every change under the lock is whole, so a panic elsewhere leaves nothing half done.
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection's place, given back when dropped.
+#[derive(Debug)]
+pub struct Place {
+    number: u64,
+    connections: Arc<Connections>,
+}
+
+impl Place {
+    /// The connection's number, for the log: no other since the start had it.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Where to tell this connection that the daemon goes down; told at once if it already does.
+    pub fn attach(&self, inbox: &Arc<Inbox>) {
+        let mut open = self.connections.lock();
+        if let Some(place) = open.places.get_mut(&self.number) {
+            *place = Some(Arc::clone(inbox));
+        }
+        let closing = open.closing;
+        drop(open);
+        if closing {
+            inbox.shutdown();
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.connections.lock();
+        open.places.remove(&self.number);
+        if open.places.is_empty() {
+            self.connections.empty.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inbox() -> Arc<Inbox> {
+        Inbox::new(Box::new(|| {}))
+    }
+
+    #[test]
+    fn places_are_limited_and_come_back() {
+        let connections = Arc::new(Connections::default());
+        let first = connections.admit(2).expect("room");
+        let second = connections.admit(2).expect("room");
+        assert!(connections.admit(2).is_none());
+        assert_eq!((connections.count(), connections.refused()), (2, 1));
+        assert_ne!(first.number(), second.number());
+        drop(first);
+        assert!(connections.admit(2).is_some());
+    }
+
+    #[test]
+    fn everybody_hears_of_the_end_even_who_comes_during_it() {
+        let connections = Arc::new(Connections::default());
+        let (early, late) = (connections.admit(9).expect("room"), connections.admit(9).expect("room"));
+        let (first, second) = (inbox(), inbox());
+        early.attach(&first);
+        connections.shutdown();
+        late.attach(&second);
+        assert!(first.take().shutdown && second.take().shutdown);
+        assert!(connections.admit(9).is_none());
+        assert_eq!(connections.wait_until_empty(Duration::ZERO), 2);
+        std::thread::spawn(move || drop((early, late)));
+        assert_eq!(connections.wait_until_empty(Duration::from_secs(60)), 0);
+    }
+}

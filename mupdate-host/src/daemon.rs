@@ -1,0 +1,151 @@
+//! From a command line to a daemon that serves, and to its end: the same for every runtime.
+//!
+//! The order matters. What can be refused is looked at before anything is made: first the configuration (by
+//! [`cli`](crate::cli)), then the addresses, then the data directory, and the first user last.
+
+use std::{io, process, sync::Arc, time::Duration};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use socket2::Socket;
+use tracing::{error, info, warn};
+
+use crate::{
+    cli::Serve,
+    exit::{Code, Fatal},
+    listen::Listeners,
+    service::{Service, unreadable},
+    users::Users,
+};
+
+/// How long connections may take to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// What the process exits with at the second SIGTERM or SIGINT: `EX_TEMPFAIL` of sysexits(3), as what was in flight
+/// may not have been answered.
+pub const IMPATIENT: i32 = 75;
+
+/// Files that are open beside those of connections: the store, signals, logs, listeners.
+const OTHER_FILES: u64 = 64;
+
+/// What an operator sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM or SIGINT: end in good order.
+    Stop,
+    /// SIGHUP: read configuration and users again.
+    Reload,
+}
+
+/// How connections are waited for.
+pub trait Runtime {
+    /// Open files that a connection costs.
+    const FILES: u64;
+
+    /// Accept and serve connections from now on, in the background.
+    ///
+    /// # Errors
+    /// The system has no means for it.
+    fn serve(&mut self, service: &Arc<Service>, listeners: Vec<Socket>) -> io::Result<()>;
+
+    /// Wait for the next signal. From the making of the runtime on none is lost, and the second [`Signal::Stop`]
+    /// ends the process at once with [`IMPATIENT`].
+    ///
+    /// # Errors
+    /// The system has no means for it.
+    fn wait(&mut self) -> io::Result<Signal>;
+
+    /// Accept nobody else.
+    fn stop_accepting(&mut self);
+}
+
+/// Serve until a signal says stop.
+///
+/// # Errors
+/// What keeps the daemon from starting.
+pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>) -> Result<(), Fatal> {
+    let config = &serve.config;
+    raise_open_files(R::FILES, config.limits.connections);
+    let mut runtime = runtime().map_err(|error| no_means("wait for signals", &error))?;
+    let Listeners { sockets, addresses, files } = Listeners::bind(&config.listen)?;
+    let files = Arc::new(files);
+    let (service, first_user) = Service::open(config, dying(serve.program, Arc::clone(&files)))?;
+    let counts = service.store.counts().map_err(|error| unreadable(&error))?;
+    runtime.serve(&service, sockets).map_err(|error| no_means("start serving", &error))?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        listen = addresses.join(" "),
+        data_dir = %config.data_dir.display(),
+        mailboxes = counts.active,
+        reservations = counts.reserved,
+        policy = %config.policy,
+        "{} serves as {}", serve.program, config.server_name
+    );
+    if let Some(user) = first_user {
+        user.announce(&config.server_name);
+    }
+    while runtime.wait().map_err(|error| no_means("wait for signals", &error))? == Signal::Reload {
+        reload(&mut serve, &service);
+    }
+    info!(connections = service.connections.count(), "stopping");
+    runtime.stop_accepting();
+    service.connections.shutdown();
+    let left = service.connections.wait_until_empty(FAREWELL);
+    if left > 0 {
+        warn!(connections = left, "some connections take no farewell and are dropped");
+    }
+    service.writer.stop();
+    files.remove();
+    info!("stopped");
+    Ok(())
+}
+
+/// All or nothing: a mistake in one file leaves everything as it was.
+fn reload(serve: &mut Serve, service: &Service) {
+    let users = match Users::load(&serve.config.data_dir) {
+        Ok(users) => users,
+        Err(error) => return error!("nothing was reloaded: {error}"),
+    };
+    match serve.reload() {
+        Ok(waiting) => {
+            info!(users = users.len(), "reloaded the configuration and the users");
+            service.reload(&serve.config, users);
+            if !waiting.is_empty() {
+                warn!(settings = waiting.join(", "), "changed, but kept as they are until a restart");
+            }
+        }
+        Err(error) => error!("nothing was reloaded: {error}"),
+    }
+}
+
+/// What the writer calls when nobody knows what is on the disk. Nobody may be answered any more, so the process ends
+/// without goodbye.
+fn dying(program: &'static str, files: Arc<crate::listen::SocketFiles>) -> Box<dyn FnOnce(&str) + Send> {
+    Box::new(move |text| {
+        files.remove();
+        eprintln!("{program}: {text}");
+        process::exit(Code::IoErr.number().into());
+    })
+}
+
+/// As many open files as the system lets us have. The traditional limit of 1024 is less than a large murder needs.
+fn raise_open_files(each: u64, connections: usize) {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            warn!(%error, "cannot raise the limit of open files");
+            limit = getrlimit(Resource::Nofile);
+        }
+    }
+    let wanted = OTHER_FILES.saturating_add(each.saturating_mul(connections as u64));
+    if let Some(files) = limit.current.filter(|&files| files < wanted) {
+        warn!(files, wanted, "fewer open files are allowed than limits.connections can need");
+    }
+}
+
+fn no_means(what: &str, error: &io::Error) -> Fatal {
+    Fatal::new(
+        Code::OsErr,
+        format!("cannot {what}: {error}; are there enough threads, open files and memory?"),
+    )
+}

@@ -1,0 +1,312 @@
+//! One connection between its socket and everything else.
+//!
+//! ```text
+//!   socket ⇄ [layers: DEFLATE] ⇄ ServerSession ─┬─ reads: the store, at once (short read transactions)
+//!                                               ├─ changes, barriers: the writer ─┐
+//!                                               └─ logins: the authenticator ─────┴─▶ Inbox ─▶ wakes the connection
+//! ```
+//!
+//! A daemon moves octets ([`pump`](Link::pump)), lets the session run ([`run`](Link::run)), and waits for what
+//! [`Wait`] names. Which socket, which executor or thread, and how to wait is all that it has to know.
+
+mod clients;
+mod layers;
+mod peer;
+mod pump;
+mod request;
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use mupdate_core::server::{Layer, LayerFacts, Note, On, Output, Reason, ServerSession};
+use tracing::{debug, info, warn};
+
+pub use self::{
+    clients::Clients,
+    peer::Peer,
+    pump::{Linger, Readiness},
+};
+use self::{layers::Layers, request::Requests};
+use crate::{connections::Place, inbox::Inbox, service::Service};
+
+/// Steps of a session before it lets others run. A peer that pipelines keeps its own connection busy, no other.
+const STEPS: usize = 64;
+
+/// One connection.
+///
+/// - The session is asked to go on only while there is room for what it says, so a peer that does not read costs
+///   one page of output and is not read from.
+/// - No read transaction outlives [`run`](Self::run).
+/// - After an end nothing more is taken in, and what was said before it is still written.
+#[derive(Debug)]
+pub struct Link {
+    session: ServerSession,
+    requests: Requests,
+    inbox: Arc<Inbox>,
+    place: Place,
+    layers: Layers,
+    /// What the session says, before it goes through the layers.
+    out: BytesMut,
+    high_water: usize,
+    stall: Duration,
+    /// Since when the peer has taken none of the octets waiting for it.
+    waiting_since: Option<Instant>,
+    /// Whatever is written is lost.
+    deaf: bool,
+    end: Option<End>,
+}
+
+/// Why a connection is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum End {
+    /// The session is over.
+    Session(Reason),
+    /// The peer took nothing for too long.
+    Stalled,
+    /// A layer failed.
+    Layer,
+}
+
+/// What to do next with a connection.
+#[must_use = "a connection that is not waited for correctly hangs"]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// Read the socket as soon as there is something; otherwise leave it alone.
+    pub read: bool,
+    /// Write [`Link::output`] as soon as there is room.
+    pub write: bool,
+    /// Run again without waiting, after letting others run.
+    pub again: bool,
+    /// Run again at this time, if nothing happens before.
+    pub deadline: Option<Instant>,
+    /// Everything is said: close the connection.
+    pub closed: Option<Closing>,
+}
+
+/// How to close a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// At once.
+    Now,
+    /// Close the sending side, then read and throw away until the peer closes too, but not for long: a socket closed
+    /// with unread octets takes back what the peer has not read yet, such as a `* BYE`.
+    Lingering,
+}
+
+impl Link {
+    /// A link for a fresh connection. The banner is in the output after the first [`run`](Self::run).
+    pub fn new(service: &Arc<Service>, place: Place, peer: Peer, inbox: Arc<Inbox>, now: Instant) -> Self {
+        let settings = service.settings();
+        place.attach(&inbox);
+        debug!(connection = place.number(), %peer, "connected");
+        let requests = Requests::new(Arc::clone(service), peer, Arc::clone(&inbox));
+        Self {
+            session: ServerSession::new(Arc::clone(&settings.session), requests.facts(false), now),
+            requests,
+            inbox,
+            place,
+            layers: Layers::default(),
+            out: BytesMut::new(),
+            high_water: settings.session.high_water,
+            stall: settings.stall,
+            waiting_since: None,
+            deaf: false,
+            end: None,
+        }
+    }
+
+    /// Octets from the socket.
+    pub fn received(&mut self, octets: &[u8], now: Instant) {
+        if self.end.is_none()
+            && let Some(plain) = self.layers.received(octets)
+        {
+            self.session.receive(plain, now);
+        }
+    }
+
+    /// The peer closed its side. What it sent before is still answered.
+    pub fn end_of_input(&mut self) {
+        self.session.receive_eof();
+    }
+
+    /// The peer takes nothing any more. What it has sent is still carried out: clients of Cyrus close without waiting
+    /// for an answer, so this is nothing to log loudly.
+    pub fn broken(&mut self, error: &io::Error) {
+        debug!(connection = self.place.number(), peer = %self.requests.peer(), %error, "connection lost");
+        self.deaf = true;
+        self.layers.wrote(&mut self.out, usize::MAX);
+    }
+
+    /// Octets for the socket.
+    pub fn output(&self) -> &[u8] {
+        self.layers.output(&self.out)
+    }
+
+    /// That many of them were written.
+    pub fn wrote(&mut self, length: usize, now: Instant) {
+        self.layers.wrote(&mut self.out, length);
+        if length > 0 {
+            self.waiting_since = (!self.output().is_empty()).then_some(now);
+        }
+    }
+
+    /// Take in what others left, let the session go on for a bounded while, and say what to wait for.
+    pub fn run(&mut self, now: Instant) -> Wait {
+        self.collect();
+        if self.session.poll_timeout().is_some_and(|at| at <= now) {
+            self.session.handle_timeout(now);
+        }
+        let mut again = self.advance(now);
+        if let Err(error) = self.layers.seal(&mut self.out) {
+            self.layer_failed(&error);
+        }
+        if self.deaf && !self.output().is_empty() {
+            self.wrote(usize::MAX, now);
+            again = true;
+        }
+        self.wait(again, now)
+    }
+
+    /// Empty the inbox; true if there was an answer.
+    fn collect(&mut self) -> bool {
+        let taken = self.inbox.take();
+        let answered = !taken.replies.is_empty();
+        for (ticket, reply) in taken.replies {
+            self.session.reply(ticket, reply);
+        }
+        if taken.changed {
+            self.session.changed();
+        }
+        if taken.shutdown {
+            self.session.shutdown("server is shutting down");
+        }
+        answered
+    }
+
+    /// Let the session go on; true if it could go on still.
+    fn advance(&mut self, now: Instant) -> bool {
+        for _ in 0..STEPS {
+            if self.end.is_some() || !self.layers.flushed() {
+                return false;
+            }
+            match self.session.poll(&mut self.out, now) {
+                Output::Request(ticket, request) => {
+                    self.requests.carry_out(&mut self.session, &mut self.out, ticket, request);
+                }
+                Output::Note(note) => self.note(note),
+                Output::Upgrade(layer) => self.upgrade(layer, now),
+                Output::Blocked(On::Reply) if self.collect() => {}
+                Output::Blocked(On::Input | On::Stream | On::Reply) if self.decode(now) => {}
+                Output::Blocked(_) => return false,
+                Output::Closed(reason) => {
+                    self.log_end(&reason);
+                    self.end = Some(End::Session(reason));
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Give the session some of the input that is waiting inside a layer, if it wants any; false if nothing was given.
+    fn decode(&mut self, now: Instant) -> bool {
+        if !self.session.wants_input() || !self.layers.holds_input() {
+            return false;
+        }
+        let mut given = false;
+        while !given && self.layers.holds_input() {
+            let session = &mut self.session;
+            let step = self.layers.step(|plain| {
+                given = !plain.is_empty();
+                session.receive(plain, now);
+            });
+            if let Err(error) = step {
+                self.layer_failed(&error);
+                return false;
+            }
+        }
+        given
+    }
+
+    fn upgrade(&mut self, layer: Layer, now: Instant) {
+        match layer {
+            Layer::Deflate => self.layers.compress(),
+            // Not offered, so the session never asks for it.
+            Layer::Tls => self.end = Some(End::Layer),
+        }
+        let facts: LayerFacts = self.requests.facts(self.layers.compressed());
+        self.session.resume(facts, now);
+    }
+
+    fn wait(&mut self, again: bool, now: Instant) -> Wait {
+        let write = !self.output().is_empty();
+        let since = if write { *self.waiting_since.get_or_insert(now) } else { now };
+        let stalls = write.then(|| since + self.stall);
+        if stalls.is_some_and(|at| at <= now) {
+            info!(connection = self.place.number(), peer = %self.requests.peer(), user = self.session.principal(),
+                  octets = self.output().len(), "dropped: the peer takes nothing");
+            self.end = Some(End::Stalled);
+        }
+        let open = self.end.is_none();
+        let read = open
+            && self.session.wants_input()
+            && !self.layers.holds_input()
+            && self.output().len() < self.high_water;
+        let timeout = if open { self.session.poll_timeout() } else { None };
+        Wait {
+            read,
+            write,
+            again: again && open,
+            deadline: [timeout, stalls].into_iter().flatten().min(),
+            closed: self.closing(write),
+        }
+    }
+
+    fn closing(&self, unwritten: bool) -> Option<Closing> {
+        match self.end.as_ref()? {
+            End::Stalled => Some(Closing::Now),
+            End::Session(_) | End::Layer if unwritten => None,
+            End::Session(Reason::EndOfInput) => Some(Closing::Now),
+            End::Session(_) | End::Layer if self.deaf => Some(Closing::Now),
+            End::Session(_) | End::Layer => Some(Closing::Lingering),
+        }
+    }
+
+    fn layer_failed(&mut self, error: &dyn std::error::Error) {
+        info!(connection = self.place.number(), peer = %self.requests.peer(), user = self.session.principal(),
+              %error, "closed");
+        self.end = Some(End::Layer);
+    }
+
+    fn log_end(&self, reason: &Reason) {
+        let (connection, peer, user) = (self.place.number(), self.requests.peer(), self.session.principal());
+        match reason {
+            Reason::Logout | Reason::EndOfInput => debug!(connection, %peer, user, ?reason, "closed"),
+            Reason::Protocol(text) => {
+                info!(connection, %peer, user, reason = text, "closed: input over its limits")
+            }
+            Reason::Injected(layer) => {
+                warn!(connection, %peer, ?layer, "closed: octets were sent ahead of a layer")
+            }
+            Reason::TimedOut(text) => info!(connection, %peer, user, reason = text, "closed"),
+            Reason::LoginsFailed => warn!(connection, %peer, "closed: too many failed logins"),
+            Reason::Bye(text) => debug!(connection, %peer, user, reason = text, "closed by us"),
+        }
+    }
+
+    fn note(&mut self, note: Note) {
+        let (connection, peer, user) = (self.place.number(), self.requests.peer(), self.session.principal());
+        match &note {
+            Note::TooLong(limit) => info!(connection, %peer, user, ?limit, "refused: input over its limit"),
+            Note::Guarded { server, mailbox } => {
+                debug!(connection, %peer, %server, %mailbox, "a mailbox was hidden from ctl_mboxlist -m");
+            }
+            Note::Learned { .. } | Note::Synced(_) => {}
+        }
+        self.requests.note(note);
+    }
+}

@@ -1,0 +1,127 @@
+//! Moving octets between a link and a socket that does not block.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    time::{Duration, Instant},
+};
+
+use super::{Link, Wait};
+
+/// Octets read at a time.
+const CHUNK: usize = 16 * 1024;
+
+/// What a socket is thought to be good for. A side that was found exhausted is not tried again until somebody has
+/// seen that it is ready.
+#[derive(Debug, Clone, Copy)]
+pub struct Readiness {
+    /// Reading may give something.
+    pub read: bool,
+    /// Writing may go on.
+    pub write: bool,
+}
+
+impl Default for Readiness {
+    /// A fresh socket is worth a try.
+    fn default() -> Self {
+        Self { read: true, write: true }
+    }
+}
+
+impl Link {
+    /// Write what is waiting, and read once if `wait` allows it. True if anything happened, so that
+    /// [`run`](Self::run) is due; otherwise wait for the socket first.
+    pub fn pump<S: Read + Write>(
+        &mut self,
+        mut socket: S,
+        wait: &Wait,
+        ready: &mut Readiness,
+        now: Instant,
+    ) -> bool {
+        let wrote = wait.write && ready.write && self.write(&mut socket, ready, now);
+        let read = wait.read && ready.read && self.read(&mut socket, ready, now);
+        wrote || read
+    }
+
+    fn write<S: Write>(&mut self, socket: &mut S, ready: &mut Readiness, now: Instant) -> bool {
+        let mut moved = false;
+        while !self.output().is_empty() {
+            match socket.write(self.output()) {
+                Ok(0) => {
+                    self.broken(&ErrorKind::WriteZero.into());
+                    return true;
+                }
+                Ok(length) => {
+                    self.wrote(length, now);
+                    moved = true;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    ready.write = false;
+                    return moved;
+                }
+                Err(error) => {
+                    self.broken(&error);
+                    return true;
+                }
+            }
+        }
+        moved
+    }
+
+    fn read<S: Read>(&mut self, socket: &mut S, ready: &mut Readiness, now: Instant) -> bool {
+        let mut chunk = [0; CHUNK];
+        match retry(|| socket.read(&mut chunk)) {
+            Ok(0) => self.end_of_input(),
+            Ok(length) => {
+                // A socket that gives less than it was asked for has no more.
+                ready.read = length == CHUNK;
+                self.received(&chunk[..length], now);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                ready.read = false;
+                return false;
+            }
+            Err(error) => {
+                self.broken(&error);
+                self.end_of_input();
+            }
+        }
+        true
+    }
+}
+
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// Reading and throwing away what a peer sends after the end, within bounds. See [`Closing`](super::Closing).
+#[derive(Debug, Default)]
+pub struct Linger {
+    discarded: usize,
+}
+
+impl Linger {
+    /// How long a peer is waited for.
+    pub const TIME: Duration = Duration::from_secs(1);
+
+    /// How much of it is read.
+    const OCTETS: usize = 1 << 20;
+
+    /// Read what is there; false when there is nothing more to wait for.
+    pub fn discard<S: Read>(&mut self, mut socket: S) -> bool {
+        let mut chunk = [0; CHUNK];
+        while self.discarded < Self::OCTETS {
+            match retry(|| socket.read(&mut chunk)) {
+                Ok(0) => return false,
+                Ok(length) => self.discarded += length,
+                Err(error) => return error.kind() == ErrorKind::WouldBlock,
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,219 @@
+//! Carrying out what a session asks for.
+
+use std::{fmt, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use mupdate_core::{
+    directory::{Filter, Revision},
+    server::{AuthStep, LayerFacts, Note, Reply, Request, ServerSession, Ticket},
+};
+use tracing::error;
+
+use super::{Peer, clients::ClientStream};
+use crate::{
+    auth::{Login, LoginStep, Transport},
+    feeds::Subscription,
+    inbox::Inbox,
+    service::Service,
+    store::{Pager, StoreError},
+    writer::{Job, Memo, Origin},
+};
+
+/// What the peer is told when the store cannot be read; the log has the rest.
+const UNREADABLE: &str = "the directory cannot be read; see the server's log";
+
+/// One connection's side of everything that is shared.
+#[derive(Debug)]
+pub(super) struct Requests {
+    service: Arc<Service>,
+    peer: Peer,
+    inbox: Arc<Inbox>,
+    login: Login,
+    /// Who the writer's log names; set by the first change.
+    origin: Option<Origin>,
+    /// Where the walk begun last has come to.
+    pager: Option<Pager>,
+    subscription: Option<Subscription>,
+    /// Under which name the subscriber is remembered, if under any.
+    client: Option<ClientStream>,
+}
+
+impl Requests {
+    pub fn new(service: Arc<Service>, peer: Peer, inbox: Arc<Inbox>) -> Self {
+        let transport = Transport { loopback: peer.is_local(), tls: false };
+        let login = service.auth.login(transport, peer.to_string());
+        Self { service, peer, inbox, login, origin: None, pager: None, subscription: None, client: None }
+    }
+
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// What is true of the connection now.
+    pub fn facts(&self, compressed: bool) -> LayerFacts {
+        LayerFacts { mechanisms: self.login.mechanisms(), starttls: false, tls: false, compressed }
+    }
+
+    /// Do what the session asks for: reads at once, the rest by others, who answer through the inbox.
+    pub fn carry_out(
+        &mut self,
+        session: &mut ServerSession,
+        out: &mut BytesMut,
+        ticket: Ticket,
+        request: Request,
+    ) {
+        let done = match request {
+            Request::Authenticate(step) => {
+                self.authenticate(session, ticket, step);
+                Ok(())
+            }
+            Request::Submit(action) => {
+                let (origin, inbox) = (self.origin(session), Arc::clone(&self.inbox));
+                self.service.writer.submit(Job::Action { action, origin, ticket, inbox });
+                Ok(())
+            }
+            Request::Find(mailbox) => self.service.store.find(&mailbox, session.rows(ticket, out)),
+            Request::Walk(scope) => self.service.store.pager(scope).and_then(|pager| {
+                self.pager = Some(pager);
+                self.page(session, out, ticket)
+            }),
+            Request::More => self.page(session, out, ticket),
+            Request::Subscribe(filter) => {
+                self.subscribe(session, filter);
+                session.reply(ticket, Reply::Subscribed);
+                Ok(())
+            }
+            Request::Reannounce => {
+                self.reannounce().map(|revision| session.reply(ticket, Reply::Reannounced { revision }))
+            }
+            Request::Drain => self.drain(session, out, ticket),
+            Request::Barrier => {
+                self.barrier(session, ticket);
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            error!(peer = %self.peer, user = session.principal(), %error, "the directory cannot be read");
+            session.reply(ticket, Reply::Failed(UNREADABLE.to_owned()));
+        }
+    }
+
+    /// Take notice.
+    pub fn note(&mut self, note: Note) {
+        let memo = match note {
+            Note::Learned { server, order } => Memo::Learned { server, order },
+            Note::Synced(revision) => match &self.client {
+                // Revision 0 stands for a shared name, and says nothing of an empty directory either.
+                Some(client) if revision > 0 && !client.shared() => synced(client, revision),
+                _ => return,
+            },
+            Note::Guarded { .. } | Note::TooLong(_) => return,
+        };
+        self.service.writer.submit(Job::Note(memo));
+    }
+
+    fn authenticate(&mut self, session: &mut ServerSession, ticket: Ticket, step: AuthStep) {
+        match self.login.step(step) {
+            LoginStep::Reply(reply) => session.reply(ticket, Reply::Auth(reply)),
+            LoginStep::Verify(credentials) => {
+                let inbox = Arc::clone(&self.inbox);
+                let done = move |reply| inbox.deliver(ticket, Reply::Auth(reply));
+                self.service.auth.check(credentials, Box::new(done));
+            }
+            LoginStep::Cancelled => {}
+        }
+    }
+
+    fn origin(&mut self, session: &ServerSession) -> Origin {
+        let peer = self.peer;
+        let origin = self.origin.get_or_insert_with(|| Origin {
+            principal: session.principal().unwrap_or_default().into(),
+            peer: peer.to_string().into(),
+        });
+        origin.clone()
+    }
+
+    /// The next page of the walk under way.
+    fn page(
+        &mut self,
+        session: &mut ServerSession,
+        out: &mut BytesMut,
+        ticket: Ticket,
+    ) -> Result<(), StoreError> {
+        match &mut self.pager {
+            Some(pager) => self.service.store.page(pager, session.rows(ticket, out)),
+            None => missing(session, ticket, "walk"),
+        }
+    }
+
+    fn subscribe(&mut self, session: &ServerSession, filter: Filter) {
+        // A name says when its client had everything, which a subscriber to a part never has.
+        let whole = matches!(filter, Filter::All);
+        self.subscription = Some(self.service.feeds.subscribe(filter, Arc::clone(&self.inbox)));
+        self.client = match (session.principal(), self.peer.remote_address()) {
+            (Some(principal), Some(address)) if whole => Some(self.service.clients.open(principal, address)),
+            _ => None,
+        };
+        if let Some(client) = self.client.as_ref().filter(|client| client.shared()) {
+            self.service.writer.submit(Job::Note(synced(client, SHARED)));
+        }
+    }
+
+    /// Put what the subscriber can have lost into its feed.
+    fn reannounce(&mut self) -> Result<Revision, StoreError> {
+        let since = match &self.client {
+            Some(client) if !client.shared() => {
+                let known = self.service.store.client_synced(client.name().as_bytes())?;
+                if known == Some(SHARED) {
+                    client.set_shared();
+                }
+                known.filter(|&revision| revision != SHARED)
+            }
+            _ => None,
+        };
+        match &self.subscription {
+            Some(subscription) => self.service.store.reannounce(since, subscription),
+            None => Ok(self.service.feeds.published()),
+        }
+    }
+
+    fn drain(
+        &mut self,
+        session: &mut ServerSession,
+        out: &mut BytesMut,
+        ticket: Ticket,
+    ) -> Result<(), StoreError> {
+        match &self.subscription {
+            Some(subscription) => {
+                let published = self.service.feeds.published();
+                self.service.store.drain(subscription, published, session.rows(ticket, out))
+            }
+            None => missing(session, ticket, "subscription"),
+        }
+    }
+
+    fn barrier(&mut self, session: &mut ServerSession, ticket: Ticket) {
+        match &self.subscription {
+            Some(subscription) => {
+                let (inbox, feed) = (Arc::clone(&self.inbox), Arc::clone(subscription.feed()));
+                self.service.writer.submit(Job::Barrier { ticket, inbox, feed });
+            }
+            None => drop(missing(session, ticket, "subscription")),
+        }
+    }
+}
+
+/// The revision that is kept of a name which several clients use.
+const SHARED: Revision = 0;
+
+fn synced(client: &ClientStream, revision: Revision) -> Memo {
+    Memo::Synced { client: Bytes::copy_from_slice(client.name().as_bytes()), revision }
+}
+
+/// The session asked for more of what it never began: a fault of ours, which costs no more than one command.
+fn missing(session: &mut ServerSession, ticket: Ticket, what: impl fmt::Display) -> Result<(), StoreError> {
+    debug_assert!(false, "no {what} was begun");
+    error!("a session asked for a {what} that was never begun");
+    session.reply(ticket, Reply::Failed("internal error".to_owned()));
+    Ok(())
+}

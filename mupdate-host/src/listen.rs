@@ -1,0 +1,235 @@
+//! Sockets that wait for connections, made before anything else is touched: a port that is taken must leave the
+//! disk as it was. Nothing here waits, and no octet of a connection is moved; both are the business of each daemon.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt, PermissionsExt},
+        net::UnixStream,
+    },
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
+use tracing::{info, warn};
+
+use crate::{
+    config::ListenAddr,
+    exit::{Code, Fatal},
+    link::Peer,
+};
+
+/// Connections that may wait to be accepted. After a restart all frontends and backends come at once.
+const BACKLOG: i32 = 4096;
+
+/// A frontend that was switched off is noticed within a few minutes.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(120)).with_interval(Duration::from_secs(30));
+
+/// Who may use a unix socket: the owner and the group.
+const UNIX_MODE: u32 = 0o660;
+
+/// How long to wait before accepting again when there was nothing left to accept with.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Everything this daemon listens on.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// The sockets, of both kinds; see [`accept`].
+    pub sockets: Vec<Socket>,
+    /// What was actually bound, for the log.
+    pub addresses: Vec<String>,
+    /// The files of the unix sockets.
+    pub files: SocketFiles,
+}
+
+impl Listeners {
+    /// Bind all of them. They do not block.
+    ///
+    /// # Errors
+    /// The first that cannot be bound; the others are given back.
+    pub fn bind(addresses: &[ListenAddr]) -> Result<Self, Fatal> {
+        let mut listeners = Self::default();
+        for address in addresses {
+            let bound = match address {
+                ListenAddr::Tcp(address) => listeners.bind_tcp(*address),
+                ListenAddr::Unix(path) => listeners.bind_unix(path),
+            };
+            bound.map_err(|error| refused(address, &error))?;
+        }
+        Ok(listeners)
+    }
+
+    fn bind_tcp(&mut self, address: SocketAddr) -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        // A restart must not wait for the connections of the process before it to time out.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+        self.addresses.push(bound.to_string());
+        self.sockets.push(socket);
+        Ok(())
+    }
+
+    fn bind_unix(&mut self, path: &Path) -> io::Result<()> {
+        remove_stale(path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        self.files.add(path)?;
+        // Nobody gets in between: connections are refused until `listen`.
+        fs::set_permissions(path, fs::Permissions::from_mode(UNIX_MODE))?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        self.addresses.push(path.display().to_string());
+        self.sockets.push(socket);
+        Ok(())
+    }
+}
+
+/// Remove the socket file that a killed daemon left behind. One that somebody listens on stays, and so does
+/// anything that is not a socket.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file is there and is no socket"));
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens there already")),
+        Err(error) => Err(error),
+    }
+}
+
+/// The files of unix sockets, removed when this is dropped.
+#[derive(Debug, Default)]
+pub struct SocketFiles(Vec<(PathBuf, u64, u64)>);
+
+impl SocketFiles {
+    fn add(&mut self, path: &Path) -> io::Result<()> {
+        let metadata = fs::symlink_metadata(path)?;
+        self.0.push((std::path::absolute(path)?, metadata.dev(), metadata.ino()));
+        Ok(())
+    }
+}
+
+impl SocketFiles {
+    /// Remove them now. A file that another daemon has put there since is not ours to remove.
+    pub fn remove(&self) {
+        for (path, device, inode) in &self.0 {
+            if fs::symlink_metadata(path).is_ok_and(|is| is.dev() == *device && is.ino() == *inode) {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
+impl Drop for SocketFiles {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// Take a connection that is waiting, and set it up: it does not block, answers leave at once, and a peer that
+/// vanished is noticed.
+///
+/// # Errors
+/// `WouldBlock` if nobody is waiting. For others see [`Exhaustion`].
+pub fn accept(listener: &Socket) -> io::Result<(Socket, Peer)> {
+    let (socket, address) = listener.accept()?;
+    socket.set_nonblocking(true)?;
+    let Some(address) = address.as_socket() else { return Ok((socket, Peer::Unix)) };
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    Ok((socket, Peer::Internet(address)))
+}
+
+/// Whether a listener has run out of something, file descriptors mostly: it must neither spin nor give up.
+#[derive(Debug, Default)]
+pub struct Exhaustion(bool);
+
+impl Exhaustion {
+    /// Accepting failed. How long to wait before the next try; `None` if only that one connection was lost.
+    pub fn failed(&mut self, error: &io::Error) -> Option<Duration> {
+        use rustix::io::Errno;
+        let errno = Errno::from_io_error(error)?;
+        if !matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) {
+            return None;
+        }
+        if !std::mem::replace(&mut self.0, true) {
+            warn!(%error, "connections wait until others are closed; raise the limit of open files");
+        }
+        Some(PAUSE)
+    }
+
+    /// Accepting succeeded.
+    pub fn over(&mut self) {
+        if std::mem::take(&mut self.0) {
+            info!("connections are accepted again");
+        }
+    }
+}
+
+/// An address is taken, not this machine's, or not permitted.
+fn refused(address: &ListenAddr, error: &io::Error) -> Fatal {
+    let (code, advice) = match error.kind() {
+        io::ErrorKind::AddrInUse => (
+            Code::Unavailable,
+            "stop what listens there (Cyrus's own mupdate?) or choose another with --listen",
+        ),
+        io::ErrorKind::PermissionDenied => {
+            (Code::NoPerm, "ports below 1024 and other people's directories need privileges")
+        }
+        _ => (Code::Unavailable, "choose another with --listen"),
+    };
+    Fatal::new(code, format!("cannot listen on {address}: {error}; {advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(address: &str) -> ListenAddr {
+        ListenAddr::Tcp(address.parse().expect("an address"))
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let first = Listeners::bind(&[tcp("127.0.0.1:0")]).expect("bind");
+        let fatal = Listeners::bind(&[tcp(&first.addresses[0])]).expect_err("taken");
+        assert_eq!(fatal.code, Code::Unavailable);
+        assert!(fatal.message.contains(&first.addresses[0]), "{fatal}");
+    }
+
+    #[test]
+    fn a_stale_socket_file_is_replaced_and_a_live_one_is_not() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let path = directory.path().join("socket");
+        drop(std::os::unix::net::UnixListener::bind(&path).expect("bind"));
+        assert!(path.exists(), "left behind");
+        let address = [ListenAddr::Unix(path.clone())];
+        let live = Listeners::bind(&address).expect("replaces the stale one");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, UNIX_MODE);
+        let fatal = Listeners::bind(&address).expect_err("somebody listens");
+        assert_eq!(fatal.code, Code::Unavailable);
+        assert!(path.exists());
+        drop(live);
+        assert!(!path.exists(), "removed at the end");
+    }
+
+    #[test]
+    fn other_files_are_left_alone() {
+        let directory = tempfile::tempdir().expect("tempdir");
+        let path = directory.path().join("mail");
+        fs::write(&path, "precious").expect("write");
+        Listeners::bind(&[ListenAddr::Unix(path.clone())]).expect_err("no socket");
+        assert_eq!(fs::read(&path).expect("still there"), b"precious");
+    }
+}

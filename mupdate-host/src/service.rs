@@ -1,0 +1,182 @@
+//! What all connections of a daemon share, and what of it a reload replaces.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use bytes::BytesMut;
+use mupdate_core::server::ServerConfig;
+use mupdate_proto::{Response, Role, Status};
+use tracing::warn;
+
+use crate::{
+    auth::Authenticator,
+    authority::{Authority, Local},
+    config::{AuthorityKind, Config},
+    connections::{Connections, Place},
+    exit::{Code, Fatal},
+    feeds::Feeds,
+    link::{Clients, Peer},
+    store::{OpenError, Store, StoreError, StoreOptions},
+    users::{self, FirstUser, Users},
+    writer::{Writer, WriterOptions},
+};
+
+/// Refused connections are logged at most that often; all of them are counted.
+const REFUSALS_LOGGED: Duration = Duration::from_secs(1);
+
+/// A running directory, without its sockets.
+#[derive(Debug)]
+pub struct Service {
+    /// Where sessions read.
+    pub store: Store,
+    /// Through whom they change anything.
+    pub writer: Writer,
+    /// Who is told of changes.
+    pub feeds: Arc<Feeds>,
+    /// Who checks logins.
+    pub auth: Arc<Authenticator>,
+    /// Who is connected.
+    pub connections: Arc<Connections>,
+    /// Who has an UPDATE stream.
+    pub clients: Arc<Clients>,
+    settings: ArcSwap<Settings>,
+    refusal_logged: Mutex<Option<Instant>>,
+}
+
+/// What a connection is set up with. It keeps what it began with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The session's part.
+    pub session: Arc<ServerConfig>,
+    /// How many connections there may be.
+    pub connections: usize,
+    /// How long a peer may take nothing of what waits for it.
+    pub stall: Duration,
+}
+
+impl Service {
+    /// Open the directory and everything around it. At the first start a user is made.
+    ///
+    /// `on_fatal` is called, with one line, when the process must end because nobody knows what is on the disk.
+    ///
+    /// # Errors
+    /// What the operator has to know before the daemon can start. The store comes first: if it cannot be opened,
+    /// nothing on the disk has changed.
+    pub fn open(
+        config: &Config,
+        on_fatal: Box<dyn FnOnce(&str) + Send>,
+    ) -> Result<(Arc<Self>, Option<FirstUser>), Fatal> {
+        let options = StoreOptions {
+            map_size: config.store.map_size,
+            max_readers: config.readers(),
+            tombstones: config.store.tombstones,
+            orders: config.orders.clone(),
+        };
+        let store = Store::open(&config.data_dir, options).map_err(|error| unopened(&error))?;
+        let first_user = users::first_start(&config.data_dir)?;
+        let auth = Authenticator::new(Users::load(&config.data_dir)?, config)?;
+        let feeds = Feeds::new(store.revision().map_err(|error| unreadable(&error))?);
+        let authority: Box<dyn Authority> = match config.authority {
+            AuthorityKind::Local => Box::new(Local),
+        };
+        let settings = Settings::new(config, &store, authority.role());
+        let options =
+            WriterOptions { policy: config.policy, batch: config.limits.batch, ..WriterOptions::default() };
+        let writer = Writer::spawn(store.clone(), authority, Arc::clone(&feeds), options, on_fatal)
+            .map_err(|error| Fatal::new(Code::OsErr, format!("cannot start the writer's thread: {error}")))?;
+        let service = Self {
+            store,
+            writer,
+            feeds,
+            auth,
+            connections: Arc::default(),
+            clients: Arc::default(),
+            settings: ArcSwap::from_pointee(settings),
+            refusal_logged: Mutex::default(),
+        };
+        Ok((Arc::new(service), first_user))
+    }
+
+    /// Take over a new configuration and new users. Connections that are open keep their limits.
+    pub fn reload(&self, config: &Config, users: Users) {
+        let role = self.settings().session.role.clone();
+        self.settings.store(Arc::new(Settings::new(config, &self.store, role)));
+        self.store.set_orders(config.orders.clone());
+        self.auth.reload(users, config);
+    }
+
+    /// What a new connection is set up with now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Let a connection in, or turn it away in words if there are too many. `socket` must not block.
+    pub fn admit(&self, peer: &Peer, socket: impl Write) -> Option<Place> {
+        let limit = self.settings.load().connections;
+        let place = self.connections.admit(limit);
+        if place.is_none() {
+            self.log_refusal(peer, limit);
+            refuse(socket, "too many connections");
+        }
+        place
+    }
+
+    fn log_refusal(&self, peer: &Peer, limit: usize) {
+        let mut logged = self.refusal_logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if logged.is_none_or(|at| now.duration_since(at) >= REFUSALS_LOGGED) {
+            *logged = Some(now);
+            let refused = self.connections.refused();
+            warn!(%peer, limit, refused, "refused: too many connections (limits.connections)");
+        }
+    }
+}
+
+impl Settings {
+    fn new(config: &Config, store: &Store, role: Role) -> Self {
+        let limits = &config.limits;
+        let session = ServerConfig {
+            limits: limits.octets,
+            name_limit: store.name_limit(),
+            host: config.server_name.clone(),
+            software: config.software.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            role,
+            compress: config.compress,
+            hold: config.hold,
+            login_within: limits.login,
+            idle: limits.idle,
+            high_water: limits.output_buffer,
+            login_failures: limits.login_failures,
+            login_delay: limits.login_delay,
+            ..ServerConfig::default()
+        };
+        Self { session: Arc::new(session), connections: limits.connections, stall: limits.stall }
+    }
+}
+
+/// Say goodbye to a connection that never became one. If it does not fit into the socket, the peer does without.
+pub fn refuse(mut socket: impl Write, text: &str) {
+    let mut out = BytesMut::new();
+    Response::Status { tag: None, status: Status::Bye, text }.encode(&mut out);
+    let _ = socket.write(&out);
+}
+
+fn unopened(error: &OpenError) -> Fatal {
+    let code = match error {
+        OpenError::InUse { .. } => Code::Unavailable,
+        OpenError::Format { .. } => Code::Data,
+        OpenError::NotWritable { .. } => Code::CantCreat,
+        OpenError::Failed { .. } => Code::IoErr,
+    };
+    Fatal::new(code, error.to_string())
+}
+
+/// The store could be opened and yet not be read.
+pub(crate) fn unreadable(error: &StoreError) -> Fatal {
+    Fatal::new(Code::IoErr, format!("cannot read the directory: {error}; restore data.mdb from a backup"))
+}

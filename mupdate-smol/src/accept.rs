@@ -1,0 +1,35 @@
+//! Accepting connections, a task a listener.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use async_io::{Async, Timer};
+use mupdate_host::{
+    listen::{self, Exhaustion},
+    service::Service,
+};
+use smol::{Executor, future::FutureExt};
+use socket2::Socket;
+use tracing::debug;
+
+use crate::connection;
+
+/// Accept for ever; each connection becomes a task of its own.
+pub async fn accept(listener: Async<Socket>, service: Arc<Service>, executor: Arc<Executor<'static>>) {
+    let mut exhaustion = Exhaustion::default();
+    loop {
+        match listener.read_with(listen::accept).await {
+            Ok((socket, peer)) => {
+                exhaustion.over();
+                if let Some(place) = service.admit(&peer, &socket) {
+                    let task = connection::serve(socket, peer, place, Arc::clone(&service));
+                    // A panic must not take the worker's thread along; the panic hook has reported it.
+                    executor.spawn(AssertUnwindSafe(task).catch_unwind()).detach();
+                }
+            }
+            Err(error) => match exhaustion.failed(&error) {
+                Some(pause) => drop(Timer::after(pause).await),
+                None => debug!(%error, "a connection was gone before it was accepted"),
+            },
+        }
+    }
+}

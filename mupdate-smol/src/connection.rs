@@ -1,0 +1,111 @@
+//! One connection as one task: move octets, let the link run, wait for whatever comes first.
+
+use std::{
+    future::poll_fn,
+    net::Shutdown,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use async_io::{Async, Timer};
+use mupdate_host::{
+    connections::Place,
+    inbox::Inbox,
+    link::{Closing, Linger, Link, Peer, Readiness, Wait},
+    service::Service,
+};
+use smol::{
+    channel::{self, Receiver},
+    future,
+    stream::Stream,
+};
+use socket2::Socket;
+use tracing::debug;
+
+/// Serve one connection until it is closed.
+pub async fn serve(socket: Socket, peer: Peer, place: Place, service: Arc<Service>) {
+    let socket = match Async::new_nonblocking(socket) {
+        Ok(socket) => socket,
+        Err(error) => return debug!(%peer, %error, "a connection could not be watched"),
+    };
+    let (wake, woken) = channel::bounded(1);
+    let inbox = Inbox::new(Box::new(move || {
+        // A full channel means that a wake-up is under way.
+        let _ = wake.try_send(());
+    }));
+    let mut link = Link::new(&service, place, peer, inbox, Instant::now());
+    let mut ready = Readiness::default();
+    let mut woken = pin!(woken);
+    let mut alarm = Alarm::default();
+    let closing = loop {
+        let wait = link.run(Instant::now());
+        if let Some(closing) = wait.closed {
+            break closing;
+        }
+        if link.pump(socket.get_ref(), &wait, &mut ready, Instant::now()) || wait.again {
+            future::yield_now().await;
+        } else {
+            alarm.set(wait.deadline);
+            poll_fn(|context| poll_events(&socket, &wait, &mut ready, woken.as_mut(), &mut alarm, context))
+                .await;
+        }
+    };
+    if closing == Closing::Lingering && socket.get_ref().shutdown(Shutdown::Write).is_ok() {
+        let enough = async {
+            Timer::after(Linger::TIME).await;
+        };
+        future::or(linger(&socket), enough).await;
+    }
+}
+
+/// Ready as soon as anything that `wait` names has happened. Every source is asked, so that each will wake the task.
+fn poll_events(
+    socket: &Async<Socket>,
+    wait: &Wait,
+    ready: &mut Readiness,
+    woken: Pin<&mut Receiver<()>>,
+    alarm: &mut Alarm,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    let mut due = woken.poll_next(context).is_ready();
+    // A socket that failed is ready too: moving octets will find out.
+    if wait.read && socket.poll_readable(context).is_ready() {
+        ready.read = true;
+        due = true;
+    }
+    if wait.write && socket.poll_writable(context).is_ready() {
+        ready.write = true;
+        due = true;
+    }
+    due |= Pin::new(&mut alarm.timer).poll_next(context).is_ready();
+    if due { Poll::Ready(()) } else { Poll::Pending }
+}
+
+/// A timer that is only touched when its time changes.
+struct Alarm {
+    timer: Timer,
+    at: Option<Instant>,
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self { timer: Timer::never(), at: None }
+    }
+}
+
+impl Alarm {
+    fn set(&mut self, at: Option<Instant>) {
+        if self.at != at {
+            self.at = at;
+            self.timer = at.map_or_else(Timer::never, Timer::at);
+        }
+    }
+}
+
+/// Throw away what the peer still sends, until it closes.
+async fn linger(socket: &Async<Socket>) {
+    let mut linger = Linger::default();
+    while linger.discard(socket.get_ref()) && socket.readable().await.is_ok() {}
+}

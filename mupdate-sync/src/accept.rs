@@ -1,0 +1,62 @@
+//! Accepting connections, a thread a listener.
+
+use std::{io, sync::Arc, thread, time::Instant};
+
+use mupdate_host::{
+    link::Peer,
+    listen::{self, Exhaustion},
+    service::{Service, refuse},
+};
+use rustix::event::PollFlags;
+use socket2::Socket;
+use tracing::{debug, error, warn};
+
+use crate::{connection, wake::Wake};
+
+/// Octets of stack that a connection needs at most; a page of it is used by most.
+const STACK: usize = 256 * 1024;
+
+/// Accept until woken by `stop`; each connection becomes a thread of its own.
+pub fn accept(listener: &Socket, service: &Arc<Service>, stop: &Wake) {
+    let mut exhaustion = Exhaustion::default();
+    loop {
+        let pause = match listen::accept(listener) {
+            Ok((socket, peer)) => {
+                exhaustion.over();
+                admit(socket, peer, service);
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => match exhaustion.failed(&error) {
+                Some(pause) => Some(pause),
+                None => {
+                    debug!(%error, "a connection was gone before it was accepted");
+                    continue;
+                }
+            },
+        };
+        let interest = if pause.is_some() { PollFlags::empty() } else { PollFlags::IN };
+        match stop.wait(listener, interest, pause.map(|pause| Instant::now() + pause)) {
+            Ok(seen) if seen.woken => return,
+            Ok(_) => {}
+            Err(error) => return error!(%error, "cannot wait for connections any more"),
+        }
+    }
+}
+
+/// Start a connection's thread, or turn the peer away.
+fn admit(socket: Socket, peer: Peer, service: &Arc<Service>) {
+    let Some(place) = service.admit(&peer, &socket) else { return };
+    let name = format!("peer-{}", place.number());
+    let socket = Arc::new(socket);
+    let (its_socket, its_service) = (Arc::clone(&socket), Arc::clone(service));
+    let spawned = thread::Builder::new().name(name).stack_size(STACK).spawn(move || {
+        if let Err(error) = connection::serve(&its_socket, peer, place, &its_service) {
+            warn!(%peer, %error, "a connection was given up");
+        }
+    });
+    if let Err(error) = spawned {
+        warn!(%peer, %error, "a connection was refused: no thread for it");
+        refuse(&*socket, "out of threads");
+    }
+}
