@@ -259,3 +259,6 @@ fn open_tables(dir: &Path, env: &Env) -> Result<Tables, OpenError> {
         Err(error) => Err(OpenError::heed(dir, error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

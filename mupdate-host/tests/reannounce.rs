@@ -1,0 +1,91 @@
+//! What is announced again after a dump, against a look at every mailbox.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{activate, apply, delete, name, options, pending, server, store, walk};
+use mupdate_core::directory::{Filter, Revision, at_risk};
+use mupdate_core::server::Scope;
+use mupdate_host::feeds::{Feeds, Subscription};
+use mupdate_host::inbox::Inbox;
+use mupdate_host::store::{Store, StoreOptions};
+use mupdate_proto::MailboxName;
+use proptest::prelude::*;
+
+fn subscribe(store: &Store, filter: Filter) -> Subscription {
+    Feeds::new(store.revision().expect("readable")).subscribe(filter, Inbox::new(Box::new(|| ())))
+}
+
+/// Names of few letters, so that they are each other's neighbours in every way.
+fn names() -> impl Strategy<Value = Vec<String>> {
+    let part = proptest::string::string_regex("[ab .^!,-]{1,6}").expect("a pattern");
+    proptest::collection::vec(part, 2..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn everything_at_risk_is_announced_and_nothing_else(names in names(), kept in 0..64usize, partial: bool) {
+        let (_dir, store) = store();
+        let place = |at: usize| ["be1!p", "be2!p"][at % 2];
+        let made: Vec<_> = names.iter().enumerate().map(|(at, name)| activate(name, place(at), "")).collect();
+        apply(&store, &made);
+        // Every third goes before the client was in sync, every other third after; some of those come back.
+        let nth = |n: usize| names.iter().enumerate().filter(move |(at, _)| at % 3 == n).map(|(_, name)| name);
+        apply(&store, &nth(0).map(delete).collect::<Vec<_>>());
+        let since = store.revision().expect("readable");
+        let existed: BTreeSet<Vec<u8>> = walk(&store, Scope::All, 100).into_iter().map(|line| line.0).collect();
+        let deleted: Vec<&String> = nth(1).filter(|name| existed.contains(name.as_bytes())).collect();
+        apply(&store, &nth(1).map(delete).collect::<Vec<_>>());
+        apply(&store, &nth(1).skip(kept).map(|name| activate(name, "be1!p", "")).collect::<Vec<_>>());
+
+        let filter = if partial { Filter::Servers([server("be1")].into()) } else { Filter::All };
+        let subscription = subscribe(&store, filter);
+        let reached = store.reannounce(Some(since), &subscription).expect("readable");
+        prop_assert_eq!(reached, store.revision().expect("readable"));
+        let announced: BTreeSet<MailboxName> = pending(&subscription).into_iter().collect();
+        let expected: BTreeSet<MailboxName> = walk(&store, Scope::All, 100)
+            .into_iter()
+            .filter(|(_, location, _)| !partial || location.starts_with(b"be1!"))
+            .filter(|(other, ..)| deleted.iter().any(|deleted| at_risk(deleted.as_bytes(), other)))
+            .map(|(other, ..)| name(other))
+            .collect();
+        prop_assert_eq!(announced, expected);
+    }
+}
+
+fn announced(store: &Store, since: Option<Revision>) -> Vec<MailboxName> {
+    let subscription = subscribe(store, Filter::All);
+    store.reannounce(since, &subscription).expect("readable");
+    pending(&subscription)
+}
+
+#[test]
+fn only_absences_since_the_last_sync_count() {
+    let (_dir, store) = store();
+    apply(&store, &[activate("user.a.b", "be1!p", ""), activate("user.a-b", "be1!p", "")]);
+    let before = store.revision().expect("readable");
+    apply(&store, &[delete("user.a.b")]);
+    let after = store.revision().expect("readable");
+    let at_risk = vec![name("user.a-b")];
+    assert_eq!(announced(&store, Some(before)), at_risk);
+    assert_eq!(announced(&store, None), at_risk);
+    assert_eq!(announced(&store, Some(after)), []);
+    // A revision that this store never had: its client must have followed another one.
+    assert_eq!(announced(&store, Some(after + 1)), at_risk);
+}
+
+#[test]
+fn a_thousand_deleted_siblings_cost_one_look_at_their_neighbours() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let store = Store::open(dir.path(), StoreOptions { tombstones: 100_000, ..options() }).expect("opens");
+    let neighbours: Vec<_> = (0..20_000).map(|at| format!("user.jane-{at:05}")).collect();
+    let children: Vec<_> = (0..3_000).map(|at| format!("user.jane.{at:04}")).collect();
+    let all = neighbours.iter().chain(&children);
+    apply(&store, &all.map(|name| activate(name, "be1!p", "")).collect::<Vec<_>>());
+    apply(&store, &children.iter().map(delete).collect::<Vec<_>>());
+    let expected: Vec<_> = neighbours.iter().map(name).collect();
+    assert_eq!(announced(&store, None), expected);
+}
