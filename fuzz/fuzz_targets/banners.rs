@@ -1,0 +1,4 @@
+//! Banners survive being written and read.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mupdate_proto::harness::banner_round_trip(data));

@@ -1,0 +1,4 @@
+//! Responses survive being written and read.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mupdate_proto::harness::response_round_trip(data));

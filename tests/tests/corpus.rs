@@ -1,0 +1,56 @@
+//! The committed fuzz corpora, through the functions that the fuzz targets call: what a fuzzer has found once is tested ever after, with
+//! nothing but stable Rust.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use mupdate_core::directory::harness as directory;
+use mupdate_core::server::harness as server;
+use mupdate_proto::harness as proto;
+
+/// Every file of `fuzz/fuzz_targets`, and what it calls.
+const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("banners", proto::banner_round_trip),
+    ("commands", proto::command_round_trip),
+    ("directory", directory::directory),
+    ("framing", proto::chunking),
+    ("orders", directory::order_keys),
+    ("responses", proto::response_round_trip),
+    ("sasl", proto::sasl),
+    ("session", |data| server::operations(data, Instant::now())),
+];
+
+#[test]
+fn every_corpus_passes() {
+    for (target, harness) in TARGETS {
+        let mut inputs = entries(&format!("corpus/{target}"));
+        assert!(!inputs.is_empty(), "the corpus of {target} is empty");
+        inputs.sort();
+        for input in inputs {
+            let data = fs::read(&input).unwrap_or_else(|error| panic!("{}: {error}", input.display()));
+            // Captured, and so shown only where the harness panics: which input it was.
+            println!("{}", input.display());
+            harness(&data);
+        }
+    }
+}
+
+#[test]
+fn every_target_is_replayed() {
+    let replayed: BTreeSet<String> = TARGETS.iter().map(|(target, _)| (*target).to_owned()).collect();
+    assert_eq!(replayed, names("fuzz_targets"), "TARGETS against fuzz/fuzz_targets");
+    assert_eq!(replayed, names("corpus"), "TARGETS against fuzz/corpus");
+}
+
+fn names(folder: &str) -> BTreeSet<String> {
+    entries(folder).iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect()
+}
+
+/// What is in a folder of `fuzz`.
+fn entries(folder: &str) -> Vec<PathBuf> {
+    let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "fuzz", folder].iter().collect();
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    entries.map(|entry| entry.expect("a readable folder").path()).collect()
+}
