@@ -72,6 +72,7 @@ impl Fatal {
                 (Code::CantCreat, advice)
             }
             io::ErrorKind::NotFound => (Code::NoInput, advice),
+            io::ErrorKind::InvalidData => (Code::Data, "it has to be UTF-8 text; restore or remove it"),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 (Code::IoErr, "make room on the disk")
             }

@@ -57,6 +57,21 @@ impl ScramRecord {
         Self { iterations, salt, stored_key, server_key }
     }
 
+    /// A record that no password matches, to be hashed in place of a user that does not exist.
+    pub fn nobody(iterations: u32) -> Self {
+        Self {
+            iterations,
+            salt: vec![0; SALT_OCTETS],
+            stored_key: Key::default(),
+            server_key: Key::default(),
+        }
+    }
+
+    /// How often the hash is iterated.
+    pub fn iterations(&self) -> u32 {
+        self.iterations
+    }
+
     /// Whether this is the password. Slow on purpose: never call it from an executor's thread.
     pub fn verify(&self, password: &[u8]) -> Choice {
         let given = Self::derive(password, self.salt.clone(), self.iterations);
@@ -191,6 +206,12 @@ mod tests {
             let error = text.parse::<ScramRecord>().unwrap_err();
             assert!(error.starts_with(start), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn nobody_has_no_password() {
+        let nobody = ScramRecord::nobody(4096);
+        assert!([&b""[..], b"nobody", &[0; 32]].iter().all(|password| !bool::from(nobody.verify(password))));
     }
 
     #[test]

@@ -68,8 +68,6 @@ pub struct Authenticator {
 struct Shared {
     users: ArcSwap<Users>,
     cache: LoginCache,
-    /// Hashed in place of a user that does not exist, so that the time tells nothing.
-    nobody: ScramRecord,
     counters: Counters,
 }
 
@@ -115,7 +113,6 @@ impl Authenticator {
         let shared = Arc::new(Shared {
             users: ArcSwap::from_pointee(users),
             cache: LoginCache::new(cache.entries, cache.lifetime).map_err(|error| refused(&error))?,
-            nobody: ScramRecord::new(b"nobody").map_err(|error| refused(&error))?,
             counters: Counters::default(),
         });
         let worker = Arc::clone(&shared);
@@ -192,7 +189,9 @@ impl Shared {
         }
         let users = self.users.load_full();
         let known = users.get(&credentials.user);
-        let matches = known.unwrap_or(&self.nobody).verify(&credentials.password);
+        // The time must not tell whether the user exists.
+        let nobody = ScramRecord::nobody(users.iterations());
+        let matches = known.unwrap_or(&nobody).verify(&credentials.password);
         let exists = Choice::from(u8::from(known.is_some()));
         match known.filter(|_| bool::from(matches & exists)) {
             Some(record) => {

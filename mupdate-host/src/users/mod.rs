@@ -16,7 +16,7 @@ pub use file::{Added, add, remove};
 pub use first::{FIRST_USER, FirstUser, first_start};
 
 use crate::exit::{Code, Fatal};
-use crate::scram::ScramRecord;
+use crate::scram::{self, ScramRecord};
 
 /// Everybody who may log in, as read at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,6 +67,11 @@ impl Users {
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.records.keys().map(String::as_str)
+    }
+
+    /// How often the slowest of their hashes is iterated.
+    pub fn iterations(&self) -> u32 {
+        self.records.values().map(ScramRecord::iterations).max().unwrap_or(scram::ITERATIONS)
     }
 
     /// How many there are.

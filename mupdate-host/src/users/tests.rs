@@ -95,6 +95,13 @@ fn names_are_prepared_and_bounded() {
 }
 
 #[test]
+fn the_slowest_hash_counts_for_strangers() {
+    let text = format!("a:{RECORD}\nb:{}\n", RECORD.replace("4096", "20000"));
+    assert_eq!(Users::parse(&text).unwrap().iterations(), 20_000);
+    assert_eq!(Users::default().iterations(), scram::ITERATIONS);
+}
+
+#[test]
 fn a_missing_file_is_told() {
     let dir = tempdir().unwrap();
     let fatal = Fatal::from(Users::load(dir.path()).unwrap_err());
