@@ -1,0 +1,94 @@
+//! PLAIN and LOGIN for one known user: just enough to log in to a world.
+
+use mupdate_core::server::{AuthReply, AuthStep};
+
+use crate::player::LOGIN;
+
+/// The mechanisms that a world offers.
+pub const MECHANISMS: [&str; 2] = ["PLAIN", "LOGIN"];
+
+/// A SASL exchange.
+#[derive(Debug, Default)]
+pub enum Exchange {
+    /// None is under way.
+    #[default]
+    None,
+    /// PLAIN's response is awaited.
+    Plain,
+    /// LOGIN's user name is awaited.
+    LoginUser,
+    /// LOGIN's password is awaited.
+    LoginPassword(Vec<u8>),
+}
+
+impl Exchange {
+    /// The next step; `None` where no answer is expected.
+    pub fn step(&mut self, step: AuthStep) -> Option<AuthReply> {
+        let (state, octets) = match step {
+            AuthStep::Cancel => {
+                *self = Self::None;
+                return None;
+            }
+            AuthStep::Start { mechanism, initial } => match Self::of(&mechanism) {
+                Some(state) => (state, initial),
+                None => return Some(rejected("unknown or unavailable mechanism")),
+            },
+            AuthStep::Continue(octets) => (std::mem::take(self), Some(octets)),
+        };
+        Some(self.go_on(state, octets))
+    }
+
+    fn of(mechanism: &str) -> Option<Self> {
+        if mechanism.eq_ignore_ascii_case("PLAIN") {
+            Some(Self::Plain)
+        } else if mechanism.eq_ignore_ascii_case("LOGIN") {
+            Some(Self::LoginUser)
+        } else {
+            None
+        }
+    }
+
+    fn go_on(&mut self, state: Self, octets: Option<Vec<u8>>) -> AuthReply {
+        match (state, octets) {
+            (Self::Plain, None) => {
+                *self = Self::Plain;
+                AuthReply::Challenge(Vec::new())
+            }
+            (Self::Plain, Some(octets)) => plain(&octets),
+            (Self::LoginUser, None) => {
+                *self = Self::LoginUser;
+                AuthReply::Challenge(b"User Name\0".to_vec())
+            }
+            (Self::LoginUser, Some(user)) => {
+                *self = Self::LoginPassword(user);
+                AuthReply::Challenge(b"Password\0".to_vec())
+            }
+            (Self::LoginPassword(user), Some(password)) => verdict(&user, &password),
+            (Self::LoginPassword(_) | Self::None, _) => rejected("no exchange is under way"),
+        }
+    }
+}
+
+/// `authorization NUL user NUL password` (RFC 4616); nobody acts for another.
+fn plain(octets: &[u8]) -> AuthReply {
+    let parts: Vec<_> = octets.split(|&octet| octet == 0).collect();
+    match parts[..] {
+        [authorization, user, password] if authorization.is_empty() || authorization == user => {
+            verdict(user, password)
+        }
+        _ => rejected("authentication failed"),
+    }
+}
+
+fn verdict(user: &[u8], password: &[u8]) -> AuthReply {
+    let (known, secret) = LOGIN;
+    if user == known.as_bytes() && password == secret.as_bytes() {
+        AuthReply::Accepted { principal: known.into() }
+    } else {
+        rejected("authentication failed")
+    }
+}
+
+fn rejected(text: &str) -> AuthReply {
+    AuthReply::Rejected { text: text.into() }
+}

@@ -1,0 +1,113 @@
+//! One connection of a world: a session, and what the daemons keep beside it.
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+use bytes::BytesMut;
+use mupdate_core::{
+    directory::Feed,
+    server::{Layer, LayerFacts, Reason, ServerConfig, ServerSession},
+};
+
+use super::{auth::Exchange, auth::MECHANISMS, directory::Walk};
+use crate::deflate::Deflate;
+
+/// A connection. Its octets arrive whole and at once; what the peer does not read piles up in `sent`.
+pub struct Link {
+    pub(super) session: ServerSession,
+    /// What the session said and has not been flushed.
+    pub(super) out: BytesMut,
+    /// What the peer can read.
+    sent: Vec<u8>,
+    /// What came and the session did not want yet.
+    received: Vec<u8>,
+    deflate: Option<Deflate>,
+    peer: Option<IpAddr>,
+    finished: bool,
+    /// The session has something to do.
+    pub(super) awake: bool,
+    pub(super) closed: Option<Reason>,
+    pub(super) exchange: Exchange,
+    pub(super) walk: Option<Walk>,
+    pub(super) feed: Option<Feed>,
+}
+
+impl Link {
+    pub(super) fn new(config: &Arc<ServerConfig>, peer: Option<IpAddr>, now: Instant) -> Self {
+        Self {
+            session: ServerSession::new(Arc::clone(config), facts(false), now),
+            out: BytesMut::new(),
+            sent: Vec::new(),
+            received: Vec::new(),
+            deflate: None,
+            peer,
+            finished: false,
+            awake: true,
+            closed: None,
+            exchange: Exchange::default(),
+            walk: None,
+            feed: None,
+        }
+    }
+
+    /// Octets from the peer.
+    pub(super) fn receive(&mut self, octets: &[u8]) {
+        self.received.extend_from_slice(octets);
+        self.awake = true;
+    }
+
+    /// The peer has closed its sending side.
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+        self.awake = true;
+    }
+
+    /// Gives the session what has come, if it wants it.
+    pub(super) fn feed_session(&mut self, now: Instant) {
+        if !self.session.wants_input() {
+            return;
+        }
+        if !self.received.is_empty() {
+            let octets = std::mem::take(&mut self.received);
+            match &mut self.deflate {
+                None => self.session.receive(&octets, now),
+                Some(deflate) => match deflate.unpack(&octets) {
+                    Ok(plain) => self.session.receive(&plain, now),
+                    Err(_) => self.closed = Some(Reason::Injected(Layer::Deflate)),
+                },
+            }
+        }
+        if self.finished {
+            self.session.receive_eof();
+        }
+    }
+
+    /// Sends what the session said.
+    pub(super) fn flush(&mut self) {
+        let out = self.out.split();
+        match &mut self.deflate {
+            Some(deflate) if !out.is_empty() => self.sent.extend(deflate.pack(&out)),
+            _ => self.sent.extend_from_slice(&out),
+        }
+    }
+
+    /// Puts a layer in place.
+    pub(super) fn upgrade(&mut self, now: Instant) {
+        self.deflate = Some(Deflate::default());
+        self.session.resume(facts(true), now);
+    }
+
+    /// What this client's synced revision is remembered under; clients of this machine have no such name.
+    pub(super) fn client_name(&self) -> Option<String> {
+        Some(format!("{}@{}", self.session.principal()?, self.peer?))
+    }
+
+    /// Takes what the peer can read.
+    pub(super) fn take_sent(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.sent)
+    }
+}
+
+fn facts(compressed: bool) -> LayerFacts {
+    let mechanisms = MECHANISMS.iter().map(ToString::to_string).collect();
+    LayerFacts { mechanisms, compressed, ..LayerFacts::default() }
+}

@@ -1,0 +1,304 @@
+//! A whole MUPDATE server in memory: the bare core with a directory in maps, connections without sockets and a clock
+//! that only moves when it is told to.
+//!
+//! - Nothing happens by itself. [`World::work`] lists what could happen next, [`World::perform`] lets one of these
+//!   happen: whoever chooses decides the interleaving, and the same choices give the same octets.
+//! - Time passes in [`World::advance_to`] only; [`World::next_timeout`] says when there will be work again.
+//! - The writer is a queue: changes wait in it until [`Work::Commit`], which takes all of them, as group commit does.
+//!
+//! [`WorldStage`] plays transcripts on it.
+
+mod auth;
+mod directory;
+mod link;
+mod settings;
+mod stage;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+    sync::Arc,
+    time::Instant,
+};
+
+use mupdate_core::{
+    directory::{Action, Batch, Durable, Feed, Order, Policy},
+    server::{Note, On, Output, Reason, Reply, Request, Scope, ServerConfig, Ticket},
+};
+use mupdate_proto::ServerName;
+
+pub use self::{
+    directory::Directory,
+    settings::Settings,
+    stage::{Pace, WorldStage},
+};
+use self::{directory::Walk, link::Link};
+
+/// Names a connection; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Connection(u64);
+
+/// Something that can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// A connection's session takes a step.
+    Step(Connection),
+    /// The writer commits all that waits.
+    Commit,
+}
+
+/// The server.
+pub struct World {
+    session: Arc<ServerConfig>,
+    policy: Policy,
+    orders: BTreeMap<ServerName, Order>,
+    now: Instant,
+    directory: Directory,
+    links: BTreeMap<Connection, Link>,
+    next: u64,
+    queue: VecDeque<Job>,
+}
+
+/// What waits for the writer.
+enum Job {
+    Action(Connection, Ticket, Action),
+    Barrier(Connection, Ticket),
+}
+
+impl World {
+    /// A server with an empty directory. `start` is what its clock shows.
+    pub fn new(settings: Settings, start: Instant) -> Self {
+        Self {
+            session: Arc::new(settings.session),
+            policy: settings.policy,
+            orders: settings.orders,
+            now: start,
+            directory: Directory::default(),
+            links: BTreeMap::new(),
+            next: 0,
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Opens a connection; `peer` is the address of another machine, if it comes from one.
+    pub fn connect(&mut self, peer: Option<IpAddr>) -> Connection {
+        let connection = Connection(self.next);
+        self.next += 1;
+        self.links.insert(connection, Link::new(&self.session, peer, self.now));
+        connection
+    }
+
+    /// Octets from a client. Those for a connection that is closed are lost.
+    pub fn send(&mut self, connection: Connection, octets: &[u8]) {
+        if let Some(link) = self.links.get_mut(&connection) {
+            link.receive(octets);
+        }
+    }
+
+    /// A client closes its sending side.
+    pub fn finish_sending(&mut self, connection: Connection) {
+        if let Some(link) = self.links.get_mut(&connection) {
+            link.finish();
+        }
+    }
+
+    /// A client is gone: nobody reads what is said to it.
+    pub fn disconnect(&mut self, connection: Connection) {
+        self.links.remove(&connection);
+    }
+
+    /// Takes what a client can read by now.
+    pub fn take_output(&mut self, connection: Connection) -> Vec<u8> {
+        self.links.get_mut(&connection).map(Link::take_sent).unwrap_or_default()
+    }
+
+    /// Why the server has closed a connection, if it has.
+    pub fn closed(&self, connection: Connection) -> Option<&Reason> {
+        self.links.get(&connection)?.closed.as_ref()
+    }
+
+    /// What the server knows.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// What the clock shows.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Tells every session to say farewell with this text.
+    pub fn shutdown(&mut self, text: &str) {
+        for link in self.links.values_mut() {
+            link.session.shutdown(text);
+            link.awake = true;
+        }
+    }
+
+    /// All that can happen now.
+    pub fn work(&self) -> Vec<Work> {
+        let awake = self.links.iter().filter(|(_, link)| link.awake && link.closed.is_none());
+        let steps = awake.map(|(&connection, _)| Work::Step(connection));
+        steps.chain((!self.queue.is_empty()).then_some(Work::Commit)).collect()
+    }
+
+    /// Lets one thing happen.
+    pub fn perform(&mut self, work: Work) {
+        match work {
+            Work::Step(connection) => self.step(connection),
+            Work::Commit => self.commit(),
+        }
+    }
+
+    /// Lets everything happen that can without time or input, the first thing first.
+    pub fn settle(&mut self) {
+        while let Some(&work) = self.work().first() {
+            self.perform(work);
+        }
+    }
+
+    /// When time alone will make something happen.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let open = self.links.values().filter(|link| link.closed.is_none());
+        open.filter_map(|link| link.session.poll_timeout()).min()
+    }
+
+    /// Lets time pass. It never runs backwards.
+    pub fn advance_to(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        for link in self.links.values_mut() {
+            if link.closed.is_none() && link.session.poll_timeout().is_some_and(|at| at <= self.now) {
+                link.session.handle_timeout(self.now);
+                link.awake = true;
+            }
+        }
+    }
+
+    /// One poll of a session, and what follows from it.
+    fn step(&mut self, connection: Connection) {
+        let Some(link) = self.links.get_mut(&connection) else { return };
+        link.feed_session(self.now);
+        if link.closed.is_some() {
+            return;
+        }
+        match link.session.poll(&mut link.out, self.now) {
+            Output::Request(ticket, request) => self.request(connection, ticket, request),
+            Output::Note(note) => self.note(connection, note),
+            Output::Upgrade(_) => link.upgrade(self.now),
+            Output::Blocked(on) => {
+                // Flushing is progress: the session may wait for just that.
+                link.awake = !link.out.is_empty() || on == On::Flush;
+                link.flush();
+            }
+            Output::Closed(reason) => {
+                link.flush();
+                link.closed = Some(reason);
+                link.feed = None;
+            }
+        }
+    }
+
+    fn request(&mut self, connection: Connection, ticket: Ticket, request: Request) {
+        let Self { directory, links, queue, orders, .. } = self;
+        let Some(link) = links.get_mut(&connection) else { return };
+        match request {
+            Request::Authenticate(step) => {
+                if let Some(reply) = link.exchange.step(step) {
+                    link.session.reply(ticket, Reply::Auth(reply));
+                }
+            }
+            Request::Submit(action) => queue.push_back(Job::Action(connection, ticket, action)),
+            Request::Barrier => queue.push_back(Job::Barrier(connection, ticket)),
+            Request::Find(mailbox) => directory.find(&mailbox, link.session.rows(ticket, &mut link.out)),
+            Request::Walk(scope) => {
+                let order = order_of(&scope, orders, directory);
+                let mut walk = Walk::new(scope, order);
+                directory.page(&mut walk, link.session.rows(ticket, &mut link.out));
+                link.walk = Some(walk);
+            }
+            Request::More => {
+                let walk = link.walk.as_mut().expect("a page comes before the next");
+                directory.page(walk, link.session.rows(ticket, &mut link.out));
+            }
+            Request::Subscribe(filter) => {
+                link.feed = Some(Feed::new(filter));
+                link.session.reply(ticket, Reply::Subscribed);
+            }
+            Request::Reannounce => {
+                let since = link.client_name().and_then(|client| directory.synced(&client));
+                let feed = link.feed.as_mut().expect("a stream subscribes first");
+                directory.reannounce(since, feed);
+                link.session.reply(ticket, Reply::Reannounced { revision: directory.revision() });
+            }
+            Request::Drain => {
+                let feed = link.feed.as_mut().expect("a stream subscribes first");
+                directory.drain(feed, link.session.rows(ticket, &mut link.out));
+            }
+        }
+    }
+
+    fn note(&mut self, connection: Connection, note: Note) {
+        match note {
+            Note::Learned { server, order } => self.directory.set_learned(server, order),
+            Note::Synced(revision) => {
+                if let Some(client) = self.links.get(&connection).and_then(Link::client_name) {
+                    self.directory.set_synced(client, revision);
+                }
+            }
+            Note::Guarded { .. } | Note::TooLong(_) => {}
+        }
+    }
+
+    /// One transaction of the writer: decide, make durable, tell the feeds, then answer.
+    fn commit(&mut self) {
+        let mut batch = Batch::new(self.directory.revision());
+        let mut barriers = Vec::new();
+        for job in self.queue.drain(..) {
+            match job {
+                Job::Barrier(connection, ticket) => barriers.push((connection, ticket)),
+                Job::Action(connection, ticket, action) => {
+                    let Ok(()) = batch.stage(&mut self.directory, &action, self.policy, (connection, ticket));
+                }
+            }
+        }
+        let Durable { verdicts, events } = batch.seal().durable(self.directory.revision());
+        for link in self.links.values_mut() {
+            let Some(feed) = &mut link.feed else { continue };
+            for event in &events {
+                feed.publish(event);
+            }
+            if !feed.is_empty() {
+                link.session.changed();
+                link.awake = true;
+            }
+        }
+        for ((connection, ticket), verdict) in verdicts {
+            self.reply(connection, ticket, Reply::Submitted(verdict));
+        }
+        for (connection, ticket) in barriers {
+            let feed = self.links.get(&connection).and_then(|link| link.feed.as_ref());
+            let position = feed.map_or(0, Feed::end);
+            self.reply(connection, ticket, Reply::Barrier { position });
+        }
+    }
+
+    /// Answers a session, if it is still there.
+    fn reply(&mut self, connection: Connection, ticket: Ticket, reply: Reply) {
+        if let Some(link) = self.links.get_mut(&connection) {
+            link.session.reply(ticket, reply);
+            link.awake = true;
+        }
+    }
+}
+
+/// The order of a walk: a server's own for what begins with the server, else v36.
+fn order_of(scope: &Scope, configured: &BTreeMap<ServerName, Order>, directory: &Directory) -> Order {
+    let server = match scope {
+        Scope::Prefix(prefix) => prefix.iter().position(|&octet| octet == b'!').map(|bang| &prefix[..bang]),
+        Scope::All | Scope::Servers(_) => None,
+    };
+    let server = server.and_then(|server| ServerName::new(server.to_vec()).ok());
+    server
+        .and_then(|server| configured.get(&server).copied().or_else(|| directory.learned(&server)))
+        .unwrap_or(Order::V36)
+}

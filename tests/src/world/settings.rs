@@ -1,0 +1,58 @@
+//! What a world is told before it begins: the daemons' own configuration, as far as it concerns the core.
+
+use std::collections::BTreeMap;
+
+use mupdate_core::{
+    directory::{Order, Policy},
+    server::ServerConfig,
+};
+use mupdate_host::config::Config;
+use mupdate_proto::{Role, ServerName};
+
+/// Octets that a mailbox name may have, as the daemons' store keeps them.
+const NAME_LIMIT: usize = 1024;
+
+/// A world's settings.
+#[derive(Debug)]
+pub struct Settings {
+    /// What sessions are told.
+    pub session: ServerConfig,
+    /// Which rule of ownership is in force.
+    pub policy: Policy,
+    /// The orders that are configured.
+    pub orders: BTreeMap<ServerName, Order>,
+}
+
+impl Settings {
+    /// Reads a daemon's configuration file.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn parse(toml: &str) -> Result<Self, String> {
+        Config::parse(toml).map(Self::from).map_err(|problems| format!("{problems:?}"))
+    }
+}
+
+impl From<Config> for Settings {
+    fn from(config: Config) -> Self {
+        Self {
+            session: ServerConfig {
+                limits: config.limits.octets,
+                name_limit: NAME_LIMIT,
+                host: config.server_name,
+                software: config.software,
+                role: Role::Master,
+                compress: config.compress,
+                hold: config.hold,
+                login_within: config.limits.login,
+                idle: config.limits.idle,
+                high_water: config.limits.output_buffer,
+                login_failures: config.limits.login_failures,
+                login_delay: config.limits.login_delay,
+                ..ServerConfig::default()
+            },
+            policy: config.policy,
+            orders: config.orders,
+        }
+    }
+}
