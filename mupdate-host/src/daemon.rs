@@ -5,7 +5,7 @@
 
 use std::{io, process, sync::Arc, time::Duration};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::Socket;
 use tracing::{error, info, warn};
 
@@ -64,11 +64,12 @@ pub trait Runtime {
 /// What keeps the daemon from starting.
 pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>) -> Result<(), Fatal> {
     let config = &serve.config;
-    raise_open_files(R::FILES, config.limits.connections);
+    let files_allowed = raise_open_files();
     let mut runtime = runtime().map_err(|error| no_means("wait for signals", &error))?;
     let Listeners { sockets, addresses, files } = Listeners::bind(&config.listen)?;
     let files = Arc::new(files);
-    let (service, first_user) = Service::open(config, dying(serve.program, Arc::clone(&files)))?;
+    let capacity = capacity(files_allowed, R::FILES);
+    let (service, first_user) = Service::open(config, capacity, dying(serve.program, Arc::clone(&files)))?;
     let counts = service.store.counts().map_err(|error| unreadable(&error))?;
     runtime.serve(&service, sockets).map_err(|error| no_means("start serving", &error))?;
     info!(
@@ -80,6 +81,12 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
         policy = %config.policy,
         "{} serves as {}", serve.program, config.server_name
     );
+    if capacity < config.limits.connections {
+        warn!(
+            capacity,
+            files_allowed, "fewer connections than limits.connections: raise the limit of open files"
+        );
+    }
     if let Some(user) = first_user {
         user.announce(&config.server_name);
     }
@@ -127,20 +134,21 @@ fn dying(program: &'static str, files: Arc<crate::listen::SocketFiles>) -> Box<d
     })
 }
 
-/// As many open files as the system lets us have. The traditional limit of 1024 is less than a large murder needs.
-fn raise_open_files(each: u64, connections: usize) {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        limit.current = limit.maximum;
-        if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            warn!(%error, "cannot raise the limit of open files");
-            limit = getrlimit(Resource::Nofile);
-        }
+/// Have as many open files as the system allows, and say how many that is; `None` is without limit. The
+/// traditional limit of 1024 is less than a large murder needs.
+fn raise_open_files() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
     }
-    let wanted = OTHER_FILES.saturating_add(each.saturating_mul(connections as u64));
-    if let Some(files) = limit.current.filter(|&files| files < wanted) {
-        warn!(files, wanted, "fewer open files are allowed than limits.connections can need");
-    }
+}
+
+/// How many connections the open files suffice for, at `each` files a connection.
+fn capacity(files_allowed: Option<u64>, each: u64) -> usize {
+    let files = files_allowed.unwrap_or(u64::MAX).saturating_sub(OTHER_FILES);
+    usize::try_from(files / each).unwrap_or(usize::MAX).max(1)
 }
 
 fn no_means(what: &str, error: &io::Error) -> Fatal {

@@ -9,11 +9,11 @@ use std::{
         net::UnixStream,
     },
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::{
     config::ListenAddr,
@@ -33,6 +33,9 @@ const UNIX_MODE: u32 = 0o660;
 
 /// How long to wait before accepting again when there was nothing left to accept with.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Exhaustion comes and goes with each connection; it is logged at most that often.
+const EXHAUSTION_LOGGED: Duration = Duration::from_secs(60);
 
 /// Everything this daemon listens on.
 #[derive(Debug, Default)]
@@ -153,27 +156,24 @@ pub fn accept(listener: &Socket) -> io::Result<(Socket, Peer)> {
 
 /// Whether a listener has run out of something, file descriptors mostly: it must neither spin nor give up.
 #[derive(Debug, Default)]
-pub struct Exhaustion(bool);
+pub struct Exhaustion {
+    logged: Option<Instant>,
+}
 
 impl Exhaustion {
     /// Accepting failed. How long to wait before the next try; `None` if only that one connection was lost.
-    pub fn failed(&mut self, error: &io::Error) -> Option<Duration> {
+    pub fn failed(&mut self, error: &io::Error, now: Instant) -> Option<Duration> {
         use rustix::io::Errno;
         let errno = Errno::from_io_error(error)?;
         if !matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) {
+            debug!(%error, "a connection was gone before it was accepted");
             return None;
         }
-        if !std::mem::replace(&mut self.0, true) {
-            warn!(%error, "connections wait until others are closed; raise the limit of open files");
+        if self.logged.is_none_or(|at| now.duration_since(at) >= EXHAUSTION_LOGGED) {
+            self.logged = Some(now);
+            warn!(%error, "connections wait until others are closed");
         }
         Some(PAUSE)
-    }
-
-    /// Accepting succeeded.
-    pub fn over(&mut self) {
-        if std::mem::take(&mut self.0) {
-            info!("connections are accepted again");
-        }
     }
 }
 

@@ -44,6 +44,7 @@ pub struct Service {
     /// Who has an UPDATE stream.
     pub clients: Arc<Clients>,
     settings: ArcSwap<Settings>,
+    capacity: usize,
     refusal_logged: Mutex<Option<Instant>>,
 }
 
@@ -61,6 +62,7 @@ pub struct Settings {
 impl Service {
     /// Open the directory and everything around it. At the first start a user is made.
     ///
+    /// `capacity` is how many connections the system has means for, whatever the configuration allows.
     /// `on_fatal` is called, with one line, when the process must end because nobody knows what is on the disk.
     ///
     /// # Errors
@@ -68,6 +70,7 @@ impl Service {
     /// nothing on the disk has changed.
     pub fn open(
         config: &Config,
+        capacity: usize,
         on_fatal: Box<dyn FnOnce(&str) + Send>,
     ) -> Result<(Arc<Self>, Option<FirstUser>), Fatal> {
         let options = StoreOptions {
@@ -96,6 +99,7 @@ impl Service {
             connections: Arc::default(),
             clients: Arc::default(),
             settings: ArcSwap::from_pointee(settings),
+            capacity,
             refusal_logged: Mutex::default(),
         };
         Ok((Arc::new(service), first_user))
@@ -116,7 +120,7 @@ impl Service {
 
     /// Let a connection in, or turn it away in words if there are too many. `socket` must not block.
     pub fn admit(&self, peer: &Peer, socket: impl Write) -> Option<Place> {
-        let limit = self.settings.load().connections;
+        let limit = self.settings.load().connections.min(self.capacity);
         let place = self.connections.admit(limit);
         if place.is_none() {
             self.log_refusal(peer, limit);

@@ -1,6 +1,6 @@
 //! Accepting connections, a task a listener.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use async_io::{Async, Timer};
 use mupdate_host::{
@@ -9,7 +9,6 @@ use mupdate_host::{
 };
 use smol::{Executor, future::FutureExt};
 use socket2::Socket;
-use tracing::debug;
 
 use crate::connection;
 
@@ -19,17 +18,17 @@ pub async fn accept(listener: Async<Socket>, service: Arc<Service>, executor: Ar
     loop {
         match listener.read_with(listen::accept).await {
             Ok((socket, peer)) => {
-                exhaustion.over();
                 if let Some(place) = service.admit(&peer, &socket) {
                     let task = connection::serve(socket, peer, place, Arc::clone(&service));
                     // A panic must not take the worker's thread along; the panic hook has reported it.
                     executor.spawn(AssertUnwindSafe(task).catch_unwind()).detach();
                 }
             }
-            Err(error) => match exhaustion.failed(&error) {
-                Some(pause) => drop(Timer::after(pause).await),
-                None => debug!(%error, "a connection was gone before it was accepted"),
-            },
+            Err(error) => {
+                if let Some(pause) = exhaustion.failed(&error, Instant::now()) {
+                    Timer::after(pause).await;
+                }
+            }
         }
     }
 }

@@ -3,13 +3,14 @@
 use std::{io, sync::Arc, thread, time::Instant};
 
 use mupdate_host::{
+    connections::Place,
     link::Peer,
     listen::{self, Exhaustion},
     service::{Service, refuse},
 };
 use rustix::event::PollFlags;
 use socket2::Socket;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
 use crate::{connection, wake::Wake};
 
@@ -22,17 +23,13 @@ pub fn accept(listener: &Socket, service: &Arc<Service>, stop: &Wake) {
     loop {
         let pause = match listen::accept(listener) {
             Ok((socket, peer)) => {
-                exhaustion.over();
                 admit(socket, peer, service);
                 continue;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) => match exhaustion.failed(&error) {
+            Err(error) => match exhaustion.failed(&error, Instant::now()) {
                 Some(pause) => Some(pause),
-                None => {
-                    debug!(%error, "a connection was gone before it was accepted");
-                    continue;
-                }
+                None => continue,
             },
         };
         let interest = if pause.is_some() { PollFlags::empty() } else { PollFlags::IN };
@@ -47,16 +44,21 @@ pub fn accept(listener: &Socket, service: &Arc<Service>, stop: &Wake) {
 /// Start a connection's thread, or turn the peer away.
 fn admit(socket: Socket, peer: Peer, service: &Arc<Service>) {
     let Some(place) = service.admit(&peer, &socket) else { return };
-    let name = format!("peer-{}", place.number());
     let socket = Arc::new(socket);
-    let (its_socket, its_service) = (Arc::clone(&socket), Arc::clone(service));
-    let spawned = thread::Builder::new().name(name).stack_size(STACK).spawn(move || {
-        if let Err(error) = connection::serve(&its_socket, peer, place, &its_service) {
-            warn!(%peer, %error, "a connection was given up");
-        }
-    });
-    if let Err(error) = spawned {
+    if let Err(error) = start(&socket, peer, place, service) {
         warn!(%peer, %error, "a connection was refused: no thread for it");
         refuse(&*socket, "out of threads");
     }
+}
+
+fn start(socket: &Arc<Socket>, peer: Peer, place: Place, service: &Arc<Service>) -> io::Result<()> {
+    let wake = Arc::new(Wake::new()?);
+    let name = format!("peer-{}", place.number());
+    let (socket, service) = (Arc::clone(socket), Arc::clone(service));
+    let run = move || {
+        if let Err(error) = connection::serve(&socket, peer, place, &service, &wake) {
+            warn!(%peer, %error, "a connection was given up");
+        }
+    };
+    thread::Builder::new().name(name).stack_size(STACK).spawn(run).map(drop)
 }

@@ -17,9 +17,14 @@ use crate::wake::Wake;
 ///
 /// # Errors
 /// The system has no means left to wait.
-pub fn serve(socket: &Socket, peer: Peer, place: Place, service: &Arc<Service>) -> io::Result<()> {
-    let wake = Arc::new(Wake::new()?);
-    let waker = Arc::clone(&wake);
+pub fn serve(
+    socket: &Socket,
+    peer: Peer,
+    place: Place,
+    service: &Arc<Service>,
+    wake: &Arc<Wake>,
+) -> io::Result<()> {
+    let waker = Arc::clone(wake);
     let inbox = Inbox::new(Box::new(move || waker.wake()));
     let mut link = Link::new(service, place, peer, inbox, Instant::now());
     let mut ready = Readiness::default();
@@ -41,7 +46,7 @@ pub fn serve(socket: &Socket, peer: Peer, place: Place, service: &Arc<Service>) 
         ready.write |= failed || seen.contains(PollFlags::OUT);
     };
     if closing == Closing::Lingering && socket.shutdown(Shutdown::Write).is_ok() {
-        linger(socket, &wake)?;
+        linger(socket, wake)?;
     }
     Ok(())
 }
