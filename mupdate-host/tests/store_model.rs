@@ -133,8 +133,8 @@ fn compare(store: &Store, model: &MemoryView, limit: usize) {
 fn follow(store: &Store, feeds: &Feeds, follower: &mut Follower, limit: usize) {
     let mut page = Page::of(limit);
     store.drain(&follower.subscription, feeds.published(), &mut page).expect("readable");
-    for (mailbox, location, acl) in page.rows {
-        follower.copy.insert(mailbox, (location, acl));
+    for line in page.rows {
+        follower.copy.insert(line.0.clone(), line);
     }
     for mailbox in page.gone {
         follower.copy.remove(&mailbox);
@@ -146,8 +146,7 @@ fn follow(store: &Store, feeds: &Feeds, follower: &mut Follower, limit: usize) {
     assert_eq!((position, more), (feed.popped(), !feed.is_empty()));
     if !more {
         assert_eq!(revision, store.revision().expect("readable"));
-        let copy: Vec<Line> =
-            follower.copy.iter().map(|(name, (at, acl))| (name.clone(), at.clone(), acl.clone())).collect();
+        let copy: Vec<Line> = follower.copy.values().cloned().collect();
         let mut known = walk(store, Scope::All, 100);
         known.sort();
         assert_eq!(copy, known);
@@ -156,7 +155,7 @@ fn follow(store: &Store, feeds: &Feeds, follower: &mut Follower, limit: usize) {
 
 struct Follower {
     subscription: mupdate_host::feeds::Subscription,
-    copy: BTreeMap<Vec<u8>, (Vec<u8>, Option<Vec<u8>>)>,
+    copy: BTreeMap<Vec<u8>, Line>,
 }
 
 proptest! {

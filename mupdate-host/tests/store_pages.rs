@@ -8,7 +8,7 @@ use mupdate_core::server::{Finish, Scope};
 use mupdate_host::store::{Pager, Store};
 use tempfile::TempDir;
 
-/// More than two chunks of 65,536 names, at a few partitions of one server, and as many again elsewhere.
+/// More than a chunk of 65,536 names, at a few partitions of one server, and others elsewhere.
 fn large() -> (TempDir, Store, Vec<String>) {
     let dir = TempDir::new().expect("a directory");
     let mut options = options();
@@ -19,13 +19,13 @@ fn large() -> (TempDir, Store, Vec<String>) {
         let joint = [".", "-", " ", "^"][at % 4];
         format!("user{joint}{:05}{joint}x{}", at.wrapping_mul(48_271) % 99_991, at)
     };
-    let listed: Vec<String> = (0..140_000).map(name).collect();
+    let listed: Vec<String> = (0..70_000).map(name).collect();
     let mut actions: Vec<Action> = listed
         .iter()
         .enumerate()
         .map(|(at, name)| activate(name, &format!("be1!p{}", at % 5), "acl"))
         .collect();
-    actions.extend((0..20_000).map(|at| activate(format!("user.other.{at}"), "be2!p", "acl")));
+    actions.extend((0..10_000).map(|at| activate(format!("user.other.{at}"), "be2!p", "acl")));
     apply(&store, &actions);
     (dir, store, listed)
 }
@@ -63,7 +63,7 @@ fn what_stays_comes_exactly_once_while_the_rest_changes() {
         assert_eq!(pager.order(), order);
         let mut seen = Vec::new();
         let mut round = 0;
-        while page(&store, &mut pager, 20_000, &mut seen) == Finish::More {
+        while page(&store, &mut pager, 10_000, &mut seen) == Finish::More {
             // Something moves to another partition and back, something comes and goes, all over the place.
             let moving = &listed[(round * 7919) % listed.len()];
             let passing = format!("user.{:05}.passing{round}", (round * 50_021) % 99_991);

@@ -46,15 +46,19 @@ pub(super) fn order(
     Ok(get(tables, txn, SERVER, server.as_bytes())?.and_then(|(_, text)| order(text)))
 }
 
-/// Remember the order that a server was seen to use.
+/// Remember the order that a server was seen to use. False: that was known.
 pub(super) fn set_order(
     tables: &Tables,
     txn: &mut RwTxn<'_>,
     server: &ServerName,
     order: Order,
     now: Revision,
-) -> Result<(), StoreError> {
-    put(tables, txn, SERVER, server.as_bytes(), now, order.to_string().as_bytes())
+) -> Result<bool, StoreError> {
+    if self::order(tables, txn, server)? == Some(order) {
+        return Ok(false);
+    }
+    put(tables, txn, SERVER, server.as_bytes(), now, order.to_string().as_bytes())?;
+    Ok(true)
 }
 
 fn key(kind: u8, name: &[u8]) -> Option<Vec<u8>> {

@@ -56,6 +56,10 @@ impl OpenError {
         let dir = dir.to_owned();
         match error.kind() {
             PermissionDenied | ReadOnlyFilesystem | NotADirectory => Self::NotWritable { dir, error },
+            io::ErrorKind::OutOfMemory => {
+                let text = format!("{error}; so much cannot be mapped here: lower map_size");
+                Self::Failed { dir, error: text.into() }
+            }
             _ => Self::Failed { dir, error: error.into() },
         }
     }

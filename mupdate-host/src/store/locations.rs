@@ -167,7 +167,7 @@ impl Reach {
         }
     }
 
-    /// The ids of the covered locations; `None` if they are all, or more than `limit`.
+    /// The ids of the covered locations; `None` if they are all, or (too likely) more than `limit`.
     pub(super) fn ids(
         &self,
         tables: &Tables,
@@ -183,6 +183,7 @@ impl Reach {
         };
         match self {
             Self::All => return Ok(None),
+            Self::Servers(servers) if servers.len() > limit => return Ok(None),
             Self::Prefix(prefix) => visit(tables, txn, key_part(prefix), gather)?,
             Self::Servers(servers) => {
                 for server in servers {

@@ -65,7 +65,9 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { map_size: 16 << 30, max_readers: 8192, tombstones: 65_536, orders: Orders::new() }
+        // 16 GiB, where so much can be addressed.
+        let map_size = usize::try_from(16_u64 << 30).unwrap_or(1 << 30);
+        Self { map_size, max_readers: 8192, tombstones: 65_536, orders: Orders::new() }
     }
 }
 

@@ -63,11 +63,11 @@ impl WriteTxn<'_> {
     }
 
     /// Remember the order that a server keeps its mailboxes in. The number of servers is bounded: the one that was
-    /// learned longest ago is forgotten.
+    /// learned longest ago is forgotten. False: that was its order already.
     ///
     /// # Errors
     /// The transaction has to be given up.
-    pub fn set_order(&mut self, server: &ServerName, order: Order) -> Result<(), StoreError> {
+    pub fn set_order(&mut self, server: &ServerName, order: Order) -> Result<bool, StoreError> {
         clients::set_order(self.tables, &mut self.txn, server, order, self.revision)
     }
 

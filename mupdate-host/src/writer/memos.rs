@@ -85,8 +85,9 @@ impl Work {
             txn.set_client(&client, revision)?;
         }
         for (server, order) in learned {
-            tracing::info!(%server, %order, "the order of a server's mailboxes has been learned");
-            txn.set_order(&server, order)?;
+            if txn.set_order(&server, order)? {
+                tracing::info!(%server, %order, "the order of a server's mailboxes has been learned");
+            }
         }
         Ok(any)
     }

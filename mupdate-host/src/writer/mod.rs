@@ -9,6 +9,7 @@
 //! - A full store is a NO for the batch that met it. Anything else that goes wrong is fatal: nobody is answered,
 //!   since nobody knows what is on the disk, and the daemon has to end.
 
+mod gauge;
 mod memos;
 mod round;
 
@@ -29,6 +30,7 @@ use crate::authority::Authority;
 use crate::feeds::{Feeds, SharedFeed};
 use crate::inbox::Inbox;
 use crate::store::{Store, StoreError};
+use gauge::Gauge;
 use memos::Memos;
 use round::Round;
 
@@ -148,6 +150,7 @@ impl Writer {
             jobs,
             memos: Arc::clone(&memos),
             memos_due: None,
+            gauge: Gauge::default(),
             stats: Arc::clone(&stats),
             store,
             authority,
@@ -222,6 +225,7 @@ struct Work {
     memos: Arc<Memos>,
     /// When memos get a commit of their own.
     memos_due: Option<Instant>,
+    gauge: Gauge,
     stats: Arc<WriterStats>,
     store: Store,
     authority: Box<dyn Authority>,

@@ -165,8 +165,11 @@ impl Work {
     }
 
     /// Takeovers are what an operator wants to know when two backends claim one mailbox.
-    fn report(&self, entries: &[Entry], changing: &[usize], events: &[Event]) {
+    fn report(&mut self, entries: &[Entry], changing: &[usize], events: &[Event]) {
         WriterStats::add(&self.stats.changes, events.len());
+        if !events.is_empty() {
+            self.gauge.committed(&self.store);
+        }
         for (event, &at) in events.iter().zip(changing) {
             let (Some(from), Some(after)) = (&event.takeover_from, &event.after) else { continue };
             WriterStats::add(&self.stats.takeovers, 1);
