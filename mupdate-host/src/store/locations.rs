@@ -167,7 +167,7 @@ impl Reach {
         }
     }
 
-    /// The ids of the covered locations; `None` if they are all, or (too likely) more than `limit`.
+    /// The ids of the covered locations; `None` if they are all, or may be more than `limit`.
     pub(super) fn ids(
         &self,
         tables: &Tables,
