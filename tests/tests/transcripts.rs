@@ -7,6 +7,7 @@ use std::{fs, path::Path, process::ExitCode, sync::Arc};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use mupdate_tests::{
+    daemon::{DaemonStage, Kind},
     player::{Stage, play},
     script::Script,
     world::{Pace, WorldStage},
@@ -15,10 +16,12 @@ use mupdate_tests::{
 /// A stage and how to set it up with some settings.
 type Setting = (&'static str, fn(&str) -> Result<Box<dyn Stage>, String>);
 
-const STAGES: [Setting; 3] = [
+const STAGES: [Setting; 5] = [
     ("core", |config| Ok(Box::new(WorldStage::new(config, Pace::Eager)?))),
     ("core-lazy", |config| Ok(Box::new(WorldStage::new(config, Pace::Lazy)?))),
     ("core-dawdling", |config| Ok(Box::new(WorldStage::new(config, Pace::Dawdling)?))),
+    ("mupdated", |config| Ok(Box::new(DaemonStage::new(Kind::Smol, config)))),
+    ("mupdated-sync", |config| Ok(Box::new(DaemonStage::new(Kind::Sync, config)))),
 ];
 
 fn main() -> ExitCode {

@@ -31,7 +31,7 @@ impl Exchange {
             }
             AuthStep::Start { mechanism, initial } => match Self::of(&mechanism) {
                 Some(state) => (state, initial),
-                None => return Some(rejected("unknown or unavailable mechanism")),
+                None => return Some(rejected("mechanism not available")),
             },
             AuthStep::Continue(octets) => (std::mem::take(self), Some(octets)),
         };
@@ -76,7 +76,8 @@ fn plain(octets: &[u8]) -> AuthReply {
         [authorization, user, password] if authorization.is_empty() || authorization == user => {
             verdict(user, password)
         }
-        _ => rejected("authentication failed"),
+        [_, _, _] => rejected("acting as another user is not allowed"),
+        _ => rejected("malformed SASL response"),
     }
 }
 

@@ -1,0 +1,36 @@
+//! The daemons' binaries. They belong to other packages, so nothing has built them when a test starts.
+
+use std::{env, path::PathBuf, process::Command, sync::OnceLock};
+
+use super::Kind;
+
+/// The binary of a daemon, built by the cargo that runs these tests, with its profile, into its target directory. What is
+/// up to date is not built again.
+///
+/// # Panics
+/// The build fails.
+pub fn binary(kind: Kind) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(build).join(kind.program())
+}
+
+fn build() -> PathBuf {
+    // TARGET/PROFILE/deps/this-test
+    let test = env::current_exe().expect("a running program has a path");
+    let folder = test.ancestors().nth(2).expect("cargo puts tests into deps").to_owned();
+    let target = folder.parent().expect("profiles have folders of their own");
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+    let status = Command::new(cargo)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["build", "--quiet", "--package", "mupdate-smol", "--package", "mupdate-sync"])
+        .args(["--profile", profile, "--target-dir"])
+        .arg(target)
+        .status()
+        .expect("cargo is there, as it runs this test");
+    assert!(status.success(), "the daemons cannot be built");
+    folder
+}

@@ -1,0 +1,265 @@
+//! The daemons as processes: started on data directories of their own, watched through their logs, ended by signals.
+
+mod build;
+mod log;
+mod stage;
+
+use std::{
+    fs,
+    io::Write,
+    net::{SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, kill_process};
+use tempfile::TempDir;
+
+use self::log::Log;
+pub use self::{build::binary, stage::DaemonStage};
+use crate::player::LOGIN;
+pub use rustix::process::Signal;
+
+/// How long anything may take before a test gives up. Nothing is expected to take a fraction of it.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `mupdated`, a task per connection.
+    Smol,
+    /// `mupdated-sync`, a thread per connection.
+    Sync,
+}
+
+impl Kind {
+    /// Both.
+    pub const ALL: [Kind; 2] = [Kind::Smol, Kind::Sync];
+
+    /// The program's name.
+    pub fn program(self) -> &'static str {
+        match self {
+            Kind::Smol => "mupdated",
+            Kind::Sync => "mupdated-sync",
+        }
+    }
+}
+
+/// A running daemon with the user of [`LOGIN`]; killed when dropped.
+pub struct Daemon {
+    kind: Kind,
+    child: Child,
+    log: Log,
+    folder: TempDir,
+    address: SocketAddr,
+}
+
+impl Daemon {
+    /// Starts a daemon with these settings, on a port of its own and `socket` in its folder, and waits until it serves.
+    ///
+    /// # Panics
+    /// It does not come up.
+    pub fn start(kind: Kind, toml: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let data = folder.path().join("data");
+        fs::create_dir(&data).expect("the folder is ours");
+        fs::write(data.join("users"), users()).expect("the folder is ours");
+        let config = folder.path().join("mupdated.toml");
+        fs::write(&config, toml).expect("the folder is ours");
+        let (child, log, address) = launch(kind, folder.path());
+        Self { kind, child, log, folder, address }
+    }
+
+    /// Starts it again after its end, with what it left behind; the port is another one.
+    ///
+    /// # Panics
+    /// It does not come up.
+    pub fn start_again(&mut self) {
+        (self.child, self.log, self.address) = launch(self.kind, self.folder.path());
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
+    /// Its data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its configuration file.
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("mupdated.toml")
+    }
+
+    /// A connection to it.
+    ///
+    /// # Panics
+    /// It does not listen.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("the daemon listens");
+        stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
+        stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
+        stream.set_nodelay(true).expect("a socket");
+        stream
+    }
+
+    /// A connection to its unix socket.
+    ///
+    /// # Panics
+    /// It does not listen.
+    pub fn connect_unix(&self) -> UnixStream {
+        let stream = UnixStream::connect(self.socket()).expect("the daemon listens");
+        stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
+        stream
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// It is no more.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a child has a number");
+        kill_process(pid, signal).expect("the daemon runs");
+    }
+
+    /// Kills it at once, as a power cut would, and waits for its end.
+    ///
+    /// # Panics
+    /// It cannot be killed.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the daemon runs");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Ends it in good order and waits for that.
+    ///
+    /// # Panics
+    /// It does not end.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// It does not end.
+    pub fn wait(&mut self) -> ExitStatus {
+        // Its log ends when it does.
+        self.log.wait_for_end();
+        self.child.wait().expect("a child can be waited for")
+    }
+
+    /// Is it running?
+    ///
+    /// # Panics
+    /// It was waited for before.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+
+    /// Waits for a line of its log that holds this text.
+    ///
+    /// # Panics
+    /// None comes.
+    pub fn wait_for_log(&self, text: &str) -> String {
+        self.log.wait_for(text)
+    }
+
+    /// Open files of the process.
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the log of {}:\n{}", self.kind.program(), self.log.text());
+        }
+    }
+}
+
+fn launch(kind: Kind, folder: &Path) -> (Child, Log, SocketAddr) {
+    let socket = folder.join("socket");
+    let mut child = Command::new(binary(kind))
+        .arg("--config")
+        .arg(folder.join("mupdated.toml"))
+        .arg("--data-dir")
+        .arg(folder.join("data"))
+        .args(["--listen", "127.0.0.1:0", "--listen"])
+        .arg(socket)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the daemon was built");
+    let log = Log::follow(child.stderr.take().expect("it is piped"));
+    let line = log.wait_for(" serves as ");
+    let address = line
+        .split_once("listen=\"")
+        .and_then(|(_, rest)| rest.split([' ', '"']).next())
+        .and_then(|address| address.parse().ok())
+        .unwrap_or_else(|| panic!("no address in {line}"));
+    (child, log, address)
+}
+
+/// The users file of a daemon that knows [`LOGIN`], made once by the daemon itself.
+fn users() -> &'static [u8] {
+    static USERS: OnceLock<Vec<u8>> = OnceLock::new();
+    USERS.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        add_user(Kind::Smol, folder.path(), LOGIN.0, LOGIN.1);
+        fs::read(folder.path().join("users")).expect("it was made")
+    })
+}
+
+/// `user add`.
+///
+/// # Panics
+/// It fails.
+pub fn add_user(kind: Kind, data_dir: &Path, name: &str, password: &str) {
+    let mut child = Command::new(binary(kind))
+        .args(["user", "add", name, "--data-dir"])
+        .arg(data_dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the daemon was built");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(password.as_bytes()).expect("it is read");
+    drop(stdin);
+    assert!(child.wait().expect("a child can be waited for").success(), "user add failed");
+}
+
+/// Runs a daemon that is expected to end by itself; the exit code and what it said on standard error.
+///
+/// # Panics
+/// It goes on running.
+pub fn run_to_its_end(kind: Kind, arguments: &[&std::ffi::OsStr]) -> (Option<i32>, String) {
+    let mut child = Command::new(binary(kind))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the daemon was built");
+    let log = Log::follow(child.stderr.take().expect("it is piped"));
+    let started = Instant::now();
+    if !log.ends_within(DEADLINE) {
+        let _ = child.kill();
+        panic!("still running after {:?}:\n{}", started.elapsed(), log.text());
+    }
+    (child.wait().expect("a child can be waited for").code(), log.text())
+}
