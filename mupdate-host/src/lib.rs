@@ -1,23 +1,23 @@
 //! In the making.
 #![deny(unsafe_code)]
 
-pub mod inbox;
-pub mod config;
-pub mod exit;
-pub mod logging;
-pub mod authority;
-pub mod feeds;
-pub mod store;
-pub mod writer;
 pub mod auth;
+pub mod authority;
 pub mod cli;
-pub mod login_cache;
-pub mod password_pool;
-pub mod scram;
-pub mod users;
+pub mod config;
 pub mod connections;
 pub mod daemon;
 pub mod deflate;
+pub mod exit;
+pub mod feeds;
+pub mod inbox;
 pub mod link;
 pub mod listen;
+pub mod logging;
+pub mod login_cache;
+pub mod password_pool;
+pub mod scram;
 pub mod service;
+pub mod store;
+pub mod users;
+pub mod writer;

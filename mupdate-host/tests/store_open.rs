@@ -50,6 +50,8 @@ fn everything_is_there_after_a_restart() {
     assert_eq!(store.client_synced(b"frontend").expect("readable"), Some(3));
     assert_eq!(store.client_synced(b"other").expect("readable"), None);
     assert_eq!(store.order_of(&server("be1")).expect("readable"), Some(Order::Dot));
+    store.learn(&server("be1"), Order::V36);
+    assert_eq!(store.order_of(&server("be1")).expect("readable"), Some(Order::V36), "learned counts at once");
     store.set_orders([(server("be1"), Order::Octet)].into());
     assert_eq!(store.order_of(&server("be1")).expect("readable"), Some(Order::Octet));
     assert_eq!(store.order_of(&server("be2")).expect("readable"), None);

@@ -101,7 +101,10 @@ impl Requests {
     /// Take notice.
     pub fn note(&mut self, note: Note) {
         let memo = match note {
-            Note::Learned { server, order } => Memo::Learned { server, order },
+            Note::Learned { server, order } => {
+                self.service.store.learn(&server, order);
+                Memo::Learned { server, order }
+            }
             Note::Synced(revision) => match &self.client {
                 // Revision 0 stands for a shared name, and says nothing of an empty directory either.
                 Some(client) if revision > 0 && !client.shared() => synced(client, revision),

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use mupdate_core::directory::{Order, Revision};
@@ -83,6 +83,8 @@ struct Inner {
     env: Env,
     tombstones: u64,
     orders: ArcSwap<Orders>,
+    /// What was learned since the store was opened, whether it is written yet or not.
+    learned: RwLock<Orders>,
     _claim: Claim,
 }
 
@@ -128,7 +130,16 @@ impl Store {
         };
         let StoreOptions { tombstones, orders, .. } = options;
         let orders = ArcSwap::from_pointee(orders);
-        Ok(Self { inner: Arc::new(Inner { tables, env, tombstones, orders, _claim: claim }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                tables,
+                env,
+                tombstones,
+                orders,
+                learned: RwLock::default(),
+                _claim: claim,
+            }),
+        })
     }
 
     /// The revision of the last change that was committed.
@@ -154,8 +165,20 @@ impl Store {
         if let Some(&order) = self.inner.orders.load().get(server) {
             return Ok(Some(order));
         }
+        if let Some(&order) = self.inner.learned.read().unwrap_or_else(PoisonError::into_inner).get(server) {
+            return Ok(Some(order));
+        }
         let txn = self.inner.env.read_txn()?;
         clients::order(&self.inner.tables, &txn, server)
+    }
+
+    /// Use this order for a server from now on, unless one is configured. `ctl_mboxlist -m` may come again before the
+    /// order is written, so that is left to the writer.
+    pub fn learn(&self, server: &ServerName, order: Order) {
+        let mut learned = self.inner.learned.write().unwrap_or_else(PoisonError::into_inner);
+        if (learned.len() as u64) < clients::MOST || learned.contains_key(server) {
+            learned.insert(server.detached(), order);
+        }
     }
 
     /// Replace the configured orders, for walks that begin from now on.
