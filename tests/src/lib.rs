@@ -4,11 +4,28 @@
 //!   [`player::Stage`];
 //! - [`wire`] and [`deflate`]: the ruler they measure a server's octets with;
 //! - [`world`]: a server in memory, around the bare core;
-//! - [`daemon`]: the daemons as processes.
+//! - [`daemon`]: the daemons as processes;
+//! - [`client`]: a blocking client;
+//! - [`preload`]: directories that are full from the start.
 
+pub mod client;
 pub mod daemon;
 pub mod deflate;
 pub mod player;
+pub mod preload;
 pub mod script;
 pub mod wire;
 pub mod world;
+
+/// Makes each test twice, once for each daemon: `on_both_daemons!(name, ...)` calls `fn name(kind: Kind)`.
+#[macro_export]
+macro_rules! on_both_daemons {
+    ($($test:ident),* $(,)?) => {
+        mod mupdated {
+            $(#[test] fn $test() { super::$test($crate::daemon::Kind::Smol); })*
+        }
+        mod mupdated_sync {
+            $(#[test] fn $test() { super::$test($crate::daemon::Kind::Sync); })*
+        }
+    };
+}

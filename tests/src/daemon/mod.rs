@@ -8,7 +8,7 @@ use std::{
     fs,
     io::Write,
     net::{SocketAddr, TcpStream},
-    os::unix::net::UnixStream,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::OnceLock,
@@ -63,10 +63,21 @@ impl Daemon {
     /// # Panics
     /// It does not come up.
     pub fn start(kind: Kind, toml: &str) -> Self {
+        Self::start_on(kind, toml, |_| {})
+    }
+
+    /// As [`start`](Self::start), on a data directory that `prepare` has filled.
+    ///
+    /// # Panics
+    /// It does not come up.
+    pub fn start_on(kind: Kind, toml: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let data = folder.path().join("data");
         fs::create_dir(&data).expect("the folder is ours");
-        fs::write(data.join("users"), users()).expect("the folder is ours");
+        let users_file = data.join("users");
+        fs::write(&users_file, users()).expect("the folder is ours");
+        fs::set_permissions(&users_file, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+        prepare(&data);
         let config = folder.path().join("mupdated.toml");
         fs::write(&config, toml).expect("the folder is ours");
         let (child, log, address) = launch(kind, folder.path());
