@@ -1,4 +1,7 @@
-//! In the making.
+//! What both daemons share, and neither the wire nor the core may know: the LMDB store and its one writer, feeds,
+//! logins, configuration, the command line, and the link between a socket and its session.
+//!
+//! Out of scope: sockets that move octets, executors and threads per connection. Those are the daemons.
 #![deny(unsafe_code)]
 
 pub mod auth;
