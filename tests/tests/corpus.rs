@@ -10,8 +10,11 @@ use mupdate_core::directory::harness as directory;
 use mupdate_core::server::harness as server;
 use mupdate_proto::harness as proto;
 
-/// Every file of `fuzz/fuzz_targets`, and what it calls.
-const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// A fuzz target and what it calls.
+type Target = (&'static str, fn(&[u8]));
+
+/// Every file of `fuzz/fuzz_targets`.
+const TARGETS: &[Target] = &[
     ("banners", proto::banner_round_trip),
     ("commands", proto::command_round_trip),
     ("directory", directory::directory),

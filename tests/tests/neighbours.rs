@@ -3,10 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
@@ -20,7 +17,7 @@ use mupdate_tests::{
 
 on_both_daemons!(
     one_that_never_reads,
-    one_that_sends_octet_by_octet,
+    one_that_sends_an_octet_a_second,
     one_that_sends_garbage,
     one_that_pipelines_without_end,
     one_that_takes_nothing_is_dropped,
@@ -55,20 +52,29 @@ fn honest(daemon: &Daemon) -> Duration {
     worst
 }
 
+/// Tells a neighbour that nobody watches him any more: the other end is gone then.
+struct Over(Receiver<()>);
+
+impl Over {
+    /// Waits so long; true if it is over.
+    fn within(&self, time: Duration) -> bool {
+        self.0.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
+    }
+}
+
 /// Lets a neighbour do something over and over while honest work goes on.
-fn beside(daemon: &Daemon, neighbour: impl Fn(&TcpStream) + Send + 'static) -> Duration {
-    let over = Arc::new(AtomicBool::new(false));
-    let stream = daemon.connect();
-    let (address, seen) = (daemon.address(), Arc::clone(&over));
+fn beside(daemon: &Daemon, neighbour: impl Fn(&TcpStream, &Over) + Send + 'static) -> Duration {
+    let (watched, over) = mpsc::channel();
+    let (stream, address, over) = (daemon.connect(), daemon.address(), Over(over));
     let neighbour = thread::spawn(move || {
-        neighbour(&stream);
-        while !seen.load(Ordering::Relaxed) {
+        neighbour(&stream, &over);
+        while !over.within(Duration::ZERO) {
             let Ok(stream) = TcpStream::connect(address) else { return };
-            neighbour(&stream);
+            neighbour(&stream, &over);
         }
     });
     let worst = honest(daemon);
-    over.store(true, Ordering::Relaxed);
+    drop(watched);
     neighbour.join().expect("the neighbour goes");
     worst
 }
@@ -89,14 +95,13 @@ fn one_that_never_reads(kind: Kind) {
     println!("{}: {alone:?} alone, {worst:?} beside clients that never read", kind.program());
 }
 
-fn one_that_sends_octet_by_octet(kind: Kind) {
+fn one_that_sends_an_octet_a_second(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let worst = beside(&daemon, |mut stream| {
+    let worst = beside(&daemon, |mut stream, over| {
         for octet in b"A1 AUTH" {
-            if stream.write_all(&[*octet]).is_err() {
+            if stream.write_all(&[*octet]).is_err() || over.within(Duration::from_secs(1)) {
                 return;
             }
-            thread::sleep(Duration::from_millis(100));
         }
     });
     println!("{}: {worst:?} beside a slow sender", kind.program());
@@ -104,7 +109,7 @@ fn one_that_sends_octet_by_octet(kind: Kind) {
 
 fn one_that_sends_garbage(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let worst = beside(&daemon, |mut stream| {
+    let worst = beside(&daemon, |mut stream, _| {
         let mut state = 0x2545_f491_4f6c_dd1d_u64;
         for _ in 0..64 {
             let garbage: Vec<u8> = std::iter::repeat_with(|| {
@@ -126,7 +131,7 @@ fn one_that_sends_garbage(kind: Kind) {
 
 fn one_that_pipelines_without_end(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let worst = beside(&daemon, |stream| {
+    let worst = beside(&daemon, |stream, _| {
         let Ok(writer) = stream.try_clone() else { return };
         let Ok(mut client) = Client::login(writer) else { return };
         for number in 0..2000 {
