@@ -36,6 +36,10 @@ use crate::{connections::Place, inbox::Inbox, service::Service};
 /// Steps of a session before it lets others run. A peer that pipelines keeps its own connection busy, no other.
 const STEPS: usize = 64;
 
+/// Nor does it go on for longer than this, whatever its steps are: those of a walk through very many mailboxes take a
+/// millisecond or more each.
+const SLICE: Duration = Duration::from_millis(2);
+
 /// One connection.
 ///
 /// - The session is asked to go on only while there is room for what it says, so a peer that does not read costs
@@ -189,9 +193,16 @@ impl Link {
 
     /// Let the session go on; true if it could go on still.
     fn advance(&mut self, now: Instant) -> bool {
+        let started = Instant::now();
         for _ in 0..STEPS {
             if self.end.is_some() || !self.layers.flushed() {
                 return false;
+            }
+            if started.elapsed() > SLICE {
+                return true;
+            }
+            if self.requests.go_on(&mut self.session) {
+                continue;
             }
             match self.session.poll(&mut self.out, now) {
                 Output::Request(ticket, request) => {

@@ -15,7 +15,7 @@ use crate::{
     feeds::Subscription,
     inbox::Inbox,
     service::Service,
-    store::{Pager, StoreError},
+    store::{Pager, Reannounce, StoreError},
     writer::{Job, Memo, Origin},
 };
 
@@ -34,6 +34,8 @@ pub(super) struct Requests {
     /// Where the walk begun last has come to.
     pager: Option<Pager>,
     subscription: Option<Subscription>,
+    /// What the subscriber can have lost is being looked for.
+    search: Option<(Ticket, Reannounce)>,
     /// Under which name the subscriber is remembered, if under any.
     client: Option<ClientStream>,
 }
@@ -42,7 +44,17 @@ impl Requests {
     pub fn new(service: Arc<Service>, peer: Peer, inbox: Arc<Inbox>) -> Self {
         let transport = Transport { loopback: peer.is_local(), tls: false };
         let login = service.auth.login(transport, peer.to_string());
-        Self { service, peer, inbox, login, origin: None, pager: None, subscription: None, client: None }
+        Self {
+            service,
+            peer,
+            inbox,
+            login,
+            origin: None,
+            pager: None,
+            subscription: None,
+            search: None,
+            client: None,
+        }
     }
 
     pub fn peer(&self) -> Peer {
@@ -83,9 +95,7 @@ impl Requests {
                 session.reply(ticket, Reply::Subscribed);
                 Ok(())
             }
-            Request::Reannounce => {
-                self.reannounce().map(|revision| session.reply(ticket, Reply::Reannounced { revision }))
-            }
+            Request::Reannounce => self.reannounce(session, ticket),
             Request::Drain => self.drain(session, out, ticket),
             Request::Barrier => {
                 self.barrier(session, ticket);
@@ -93,8 +103,7 @@ impl Requests {
             }
         };
         if let Err(error) = done {
-            error!(peer = %self.peer, user = session.principal(), %error, "the directory cannot be read");
-            session.reply(ticket, Reply::Failed(UNREADABLE.to_owned()));
+            self.unreadable(session, ticket, &error);
         }
     }
 
@@ -162,8 +171,8 @@ impl Requests {
         }
     }
 
-    /// Put what the subscriber can have lost into its feed.
-    fn reannounce(&mut self) -> Result<Revision, StoreError> {
+    /// Begin to put what the subscriber can have lost into its feed; [`go_on`](Self::go_on) does the rest.
+    fn reannounce(&mut self, session: &mut ServerSession, ticket: Ticket) -> Result<(), StoreError> {
         let since = match &self.client {
             Some(client) if !client.shared() => {
                 let known = self.service.store.client_synced(client.name().as_bytes())?;
@@ -175,9 +184,31 @@ impl Requests {
             _ => None,
         };
         match &self.subscription {
-            Some(subscription) => self.service.store.reannounce(since, subscription),
-            None => Ok(self.service.feeds.published()),
+            Some(subscription) => {
+                self.search = Some((ticket, self.service.store.reannounce(since, subscription)));
+                Ok(())
+            }
+            None => missing(session, ticket, "subscription"),
         }
+    }
+
+    /// Go on with what is done in steps; false if there is nothing.
+    pub fn go_on(&mut self, session: &mut ServerSession) -> bool {
+        let (Some((ticket, mut search)), Some(subscription)) = (self.search.take(), &self.subscription)
+        else {
+            return false;
+        };
+        match self.service.store.reannounce_some(&mut search, subscription) {
+            Ok(Some(revision)) => session.reply(ticket, Reply::Reannounced { revision }),
+            Ok(None) => self.search = Some((ticket, search)),
+            Err(error) => self.unreadable(session, ticket, &error),
+        }
+        true
+    }
+
+    fn unreadable(&self, session: &mut ServerSession, ticket: Ticket, error: &StoreError) {
+        error!(peer = %self.peer, user = session.principal(), %error, "the directory cannot be read");
+        session.reply(ticket, Reply::Failed(UNREADABLE.to_owned()));
     }
 
     fn drain(

@@ -34,6 +34,7 @@ use mupdate_proto::ServerName;
 
 pub use error::{CommitError, Found, OpenError, StoreError};
 pub use page::Pager;
+pub use reannounce::Reannounce;
 pub use sink::RowSink;
 pub use write::WriteTxn;
 

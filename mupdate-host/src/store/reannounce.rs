@@ -18,8 +18,8 @@ use super::record::Stored;
 use super::{Store, tombstones};
 use crate::feeds::Subscription;
 
-/// Tombstones that are worked through in one read transaction.
-const TOMBSTONES: usize = 512;
+/// Tombstones that are worked through in one step: a fraction of a millisecond for ordinary names.
+const TOMBSTONES: usize = 64;
 
 /// Mailboxes that one read transaction may look at.
 const STEPS: usize = 4096;
@@ -27,37 +27,54 @@ const STEPS: usize = 4096;
 /// Names that are remembered between tombstones that endanger the same neighbours.
 const REMEMBERED: usize = 65_536;
 
+/// A search for the names that a subscriber can have lost, under way. Made by [`Store::reannounce`].
+///
+/// It is done in steps, since a client that nobody knows has every deletion that is remembered against it: many, and
+/// other connections do not wait for that.
+#[derive(Debug)]
+pub struct Reannounce {
+    /// The deletion that was looked at last.
+    since: Revision,
+    reached: Revision,
+    /// The names in a range that was looked at, less those that are in the feed by now. Deleted siblings endanger
+    /// the same ranges, so those need to be read once only.
+    ranges: BTreeMap<Range, Vec<Vec<u8>>>,
+    /// How much that is: names and ranges.
+    remembered: usize,
+}
+
 impl Store {
-    /// Put every mailbox that is at risk from a deletion after `since` into the feed of a subscriber, if it wants
-    /// that mailbox's server. `None`, or a revision from another life of this store: every deletion that
+    /// Begin to put every mailbox that is at risk from a deletion after `since` into the feed of a subscriber, if it
+    /// wants that mailbox's server. `None`, or a revision from another life of this store: every deletion that
     /// is remembered counts.
-    ///
-    /// Returns the revision that the peer has reached when it has the dump and what its feed holds now.
+    #[must_use]
+    pub fn reannounce(&self, since: Option<Revision>, subscription: &Subscription) -> Reannounce {
+        // Asked first: what is published by now is in the feed, or was in the dump.
+        let reached = subscription.published();
+        let since = since.filter(|&since| since <= reached).unwrap_or(0);
+        Reannounce { since, reached, ranges: BTreeMap::new(), remembered: 0 }
+    }
+
+    /// Go on with a search. At its end, returns the revision that the peer has reached when it has the dump and what
+    /// its feed holds now.
     ///
     /// # Errors
     /// The store cannot be read. Some names may be in the feed, which does no harm.
-    pub fn reannounce(
+    pub fn reannounce_some(
         &self,
-        since: Option<Revision>,
+        under_way: &mut Reannounce,
         subscription: &Subscription,
-    ) -> Result<Revision, StoreError> {
-        // Asked first: what is published by now is in the feed, or was in the dump.
-        let reached = subscription.published();
-        let mut since = since.filter(|&since| since <= reached).unwrap_or(0);
-        let mut search = Search { store: self, subscription, ranges: BTreeMap::new(), remembered: 0 };
-        loop {
-            let graves = {
-                let txn = self.inner.env.read_txn()?;
-                tombstones::after(&self.inner.tables, &txn, since, TOMBSTONES)?
-            };
-            for (revision, key) in &graves {
-                search.around(&v36_name(key))?;
-                since = *revision;
-            }
-            if graves.len() < TOMBSTONES {
-                return Ok(reached);
-            }
+    ) -> Result<Option<Revision>, StoreError> {
+        let graves = {
+            let txn = self.inner.env.read_txn()?;
+            tombstones::after(&self.inner.tables, &txn, under_way.since, TOMBSTONES)?
+        };
+        let mut search = Search { store: self, subscription, under_way };
+        for (revision, key) in &graves {
+            search.around(&v36_name(key))?;
+            search.under_way.since = *revision;
         }
+        Ok((graves.len() < TOMBSTONES).then_some(under_way.reached))
     }
 }
 
@@ -67,20 +84,16 @@ type Range = (Vec<u8>, Vec<u8>);
 struct Search<'a> {
     store: &'a Store,
     subscription: &'a Subscription,
-    /// The names in a range that was looked at, less those that are in the feed by now. Deleted siblings endanger
-    /// the same ranges, so those need to be read once only.
-    ranges: BTreeMap<Range, Vec<Vec<u8>>>,
-    /// How much that is: names and ranges.
-    remembered: usize,
+    under_way: &'a mut Reannounce,
 }
 
 impl Search<'_> {
     /// Put into the feed whatever is at risk from one deleted name.
     fn around(&mut self, deleted: &[u8]) -> Result<(), StoreError> {
         for range in risk_ranges(deleted) {
-            let safe = match self.ranges.remove(&range) {
+            let safe = match self.under_way.ranges.remove(&range) {
                 Some(mut names) => {
-                    self.remembered -= 1 + names.len();
+                    self.under_way.remembered -= 1 + names.len();
                     names.retain(|name| !self.touched(deleted, name));
                     Some(names)
                 }
@@ -94,12 +107,12 @@ impl Search<'_> {
     }
 
     fn remember(&mut self, range: Range, names: Vec<Vec<u8>>) {
-        if self.remembered + names.len() >= REMEMBERED {
-            self.ranges.clear();
-            self.remembered = 0;
+        if self.under_way.remembered + names.len() >= REMEMBERED {
+            self.under_way.ranges.clear();
+            self.under_way.remembered = 0;
         }
-        self.remembered += 1 + names.len();
-        self.ranges.insert(range, names);
+        self.under_way.remembered += 1 + names.len();
+        self.under_way.ranges.insert(range, names);
     }
 
     /// Put a name into the feed if it is at risk.
