@@ -21,7 +21,9 @@ use mupdate_host::{
     daemon::{self, Runtime, Signal},
     service::Service,
 };
-use smol::{Executor, Task};
+// Not `smol::block_on`: that makes these threads wait for sockets too, which they do not get to while they are busy, and
+// has async-io's own thread look for sockets only every 10 ms meanwhile. This one leaves all waiting to that thread.
+use smol::{Executor, Task, future::block_on};
 use socket2::Socket;
 
 use crate::signal::Signals;
@@ -59,13 +61,13 @@ impl Runtime for Smol {
             let executor = Arc::clone(&executor);
             thread::Builder::new()
                 .name(format!("smol-{core}"))
-                .spawn(move || smol::block_on(executor.run(std::future::pending::<()>())))?;
+                .spawn(move || block_on(executor.run(std::future::pending::<()>())))?;
         }
         Ok(())
     }
 
     fn wait(&mut self) -> io::Result<Signal> {
-        smol::block_on(self.signals.next())
+        block_on(self.signals.next())
     }
 
     fn stop_accepting(&mut self) {
