@@ -14,6 +14,8 @@ mod layers;
 mod peer;
 mod pump;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io,

@@ -37,7 +37,7 @@ pub(super) struct Requests {
     /// What the subscriber can have lost is being looked for.
     search: Option<(Ticket, Reannounce)>,
     /// Under which name the subscriber is remembered, if under any.
-    client: Option<ClientStream>,
+    pub client: Option<ClientStream>,
 }
 
 impl Requests {

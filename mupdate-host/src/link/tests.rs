@@ -1,0 +1,256 @@
+//! A link between a test and a real directory, with the test in the socket's place.
+
+use std::{io::ErrorKind, sync::mpsc};
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{config::Config, users};
+
+const REMOTE: &str = "192.0.2.1:4000";
+
+/// A service in a directory of its own.
+struct Host {
+    service: Arc<Service>,
+    _dir: TempDir,
+}
+
+impl Host {
+    fn new(settings: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        users::add(dir.path(), "murder", b"secret").expect("a user");
+        let config = Config { data_dir: dir.path().into(), ..Config::parse(settings).expect("settings") };
+        let (service, _) = Service::open(&config, 100, Box::new(|_| {})).expect("a service");
+        Self { service, _dir: dir }
+    }
+
+    fn connect(&self, peer: &str) -> Connection {
+        let peer = Peer::Internet(peer.parse().expect("an address"));
+        let place = self.service.admit(&peer, Vec::new()).expect("a place");
+        let (wake, woken) = mpsc::channel();
+        // Nobody listens any more when a test is over.
+        let inbox = Inbox::new(Box::new(move || wake.send(()).unwrap_or_default()));
+        let link = Link::new(&self.service, place, peer, inbox, Instant::now());
+        Connection { link, woken }
+    }
+
+    /// A connection that is logged in.
+    fn login(&self, peer: &str) -> Connection {
+        let mut connection = self.connect(peer);
+        connection.ask("A AUTHENTICATE \"PLAIN\" \"AG11cmRlcgBzZWNyZXQ=\"\r\n", "A OK \"Authenticated\"");
+        connection
+    }
+}
+
+struct Connection {
+    link: Link,
+    woken: mpsc::Receiver<()>,
+}
+
+impl Connection {
+    fn send(&mut self, octets: impl AsRef<[u8]>) {
+        self.link.received(octets.as_ref(), Instant::now());
+    }
+
+    /// Run until there is something for the peer, or the connection is over; take it all.
+    fn read(&mut self) -> (Vec<u8>, Wait) {
+        loop {
+            let wait = self.link.run(Instant::now());
+            let out = self.link.output().to_vec();
+            self.link.wrote(out.len(), Instant::now());
+            if !out.is_empty() || wait.closed.is_some() {
+                return (out, wait);
+            }
+            if !wait.again {
+                self.woken.recv_timeout(Duration::from_secs(60)).expect("nothing happens any more");
+            }
+        }
+    }
+
+    /// Everything until this text comes.
+    fn until(&mut self, end: &str) -> String {
+        let mut all = String::new();
+        while !all.contains(end) {
+            let (out, wait) = self.read();
+            all.push_str(&String::from_utf8_lossy(&out));
+            assert!(wait.closed.is_none() || all.contains(end), "closed after {all:?}");
+        }
+        all
+    }
+
+    fn ask(&mut self, command: &str, end: &str) -> String {
+        self.send(command);
+        self.until(end)
+    }
+
+    /// From here on DEFLATE, both ways.
+    fn compress(&mut self) {
+        self.ask("Z COMPRESS \"DEFLATE\"\r\n", "Z OK \"DEFLATE active\"\r\n");
+        assert!(self.link.run(Instant::now()).read, "the layer is in place, and the socket is read again");
+    }
+
+    /// Everything until the end, and how to close.
+    fn rest(&mut self) -> (String, Closing) {
+        let mut all = String::new();
+        loop {
+            let (out, _) = self.read();
+            all.push_str(&String::from_utf8_lossy(&out));
+            if let Some(closing) = self.link.run(Instant::now()).closed {
+                return (all, closing);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_directory_is_read_and_written() {
+    let host = Host::new("");
+    let mut backend = host.login("127.0.0.1:1");
+    backend.ask("X ACTIVATE \"user.jane\" \"be1!p\" \"jane\tlrs\"\r\n", "X OK \"done\"");
+    let found = backend.ask("F FIND \"user.jane\"\r\n", "F OK");
+    assert!(found.starts_with("F MAILBOX \"user.jane\" \"be1!p\" \"jane\tlrs\"\r\n"), "{found}");
+    backend.send("Q LOGOUT\r\n");
+    assert_eq!(backend.rest(), ("Q OK \"bye-bye\"\r\n".into(), Closing::Lingering));
+}
+
+#[test]
+fn passwords_are_not_offered_to_strangers() {
+    let host = Host::new("");
+    assert!(!host.connect(REMOTE).until("* OK").contains("PLAIN"));
+    assert!(host.connect("[::1]:7").until("* OK").contains("\"PLAIN\""));
+    let open = Host::new("allow_plaintext = true");
+    assert!(open.connect(REMOTE).until("* OK").contains("\"PLAIN\""));
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_not_read_from_and_dropped_in_the_end() {
+    let host = Host::new("[limits]\nstall_seconds = 5\noutput_buffer = \"4KiB\"");
+    let mut deaf = host.login("127.0.0.1:1");
+    let start = Instant::now();
+    let mut wait = deaf.link.run(start);
+    let mut sent = 0;
+    while wait.read {
+        deaf.link.received(&b"F FIND \"user.nobody\"\r\n".repeat(50), start);
+        wait = deaf.link.run(start);
+        while wait.again {
+            wait = deaf.link.run(start);
+        }
+        sent += 50;
+        assert!(sent < 100_000, "it is read for ever");
+    }
+    assert!((4096..8192).contains(&deaf.link.output().len()), "{}", deaf.link.output().len());
+    assert_eq!(wait.deadline, Some(start + Duration::from_secs(5)));
+    let later = start + Duration::from_secs(4);
+    deaf.link.wrote(1, later);
+    assert_eq!(deaf.link.run(start + Duration::from_secs(6)).closed, None, "it took something");
+    assert_eq!(deaf.link.run(later + Duration::from_secs(5)).closed, Some(Closing::Now));
+}
+
+#[test]
+fn a_peer_that_pipelines_lets_others_run() {
+    let host = Host::new("");
+    let mut eager = host.login("127.0.0.1:1");
+    eager.send("F FIND \"user.nobody\"\r\n".repeat(STEPS * 3));
+    assert!(eager.link.run(Instant::now()).again);
+    let answers = eager.link.output().iter().filter(|&&octet| octet == b'\n').count();
+    assert!((1..=STEPS).contains(&answers), "{answers}");
+}
+
+#[test]
+fn what_was_sent_before_the_peer_vanished_is_done() {
+    let host = Host::new("");
+    let mut hasty = host.login("127.0.0.1:1");
+    hasty.send("X RESERVE \"user.a\" \"be1!p\"\r\nY RESERVE \"user.b\" \"be1!p\"\r\nQ LOGOUT\r\n");
+    hasty.link.broken(&ErrorKind::BrokenPipe.into());
+    assert_eq!(hasty.rest(), (String::new(), Closing::Now));
+    let found = host.login("127.0.0.1:1").ask("L LIST\r\n", "L OK");
+    assert!(found.contains("user.a") && found.contains("user.b"), "{found}");
+}
+
+#[test]
+fn farewell_comes_after_what_is_in_flight() {
+    let host = Host::new("");
+    let mut backend = host.login("127.0.0.1:1");
+    backend.send("X RESERVE \"user.a\" \"be1!p\"\r\n");
+    let _ = backend.link.run(Instant::now());
+    host.service.connections.shutdown();
+    let (said, closing) = backend.rest();
+    assert_eq!(said, "X OK \"done\"\r\n* BYE \"server is shutting down\"\r\n");
+    assert_eq!(closing, Closing::Lingering);
+}
+
+#[test]
+fn deflate_both_ways() {
+    let host = Host::new("");
+    let mut client = host.login("127.0.0.1:1");
+    client.compress();
+    let (mut pack, mut unpack) = (Compress::new(Compression::best(), false), Decompress::new(false));
+    for round in 0..3 {
+        let mut packed = Vec::with_capacity(1024);
+        let command = format!("X{round} NOOP\r\n");
+        pack.compress_vec(command.as_bytes(), &mut packed, FlushCompress::Sync).expect("deflate");
+        client.send(packed);
+        let (out, wait) = client.read();
+        assert!(wait.closed.is_none());
+        let mut plain = Vec::with_capacity(1024);
+        unpack.decompress_vec(&out, &mut plain, FlushDecompress::Sync).expect("inflate");
+        assert_eq!(String::from_utf8_lossy(&plain), format!("X{round} OK \"Noop done\"\r\n"));
+    }
+    client.send(b"plain text\r\n");
+    assert_eq!(client.rest().1, Closing::Lingering, "what is no deflate ends the connection");
+}
+
+#[test]
+fn a_bomb_stays_small_and_is_refused() {
+    let host = Host::new("");
+    let mut client = host.login("127.0.0.1:1");
+    client.compress();
+    let mut packed = Vec::with_capacity(1 << 20);
+    let line = vec![b'a'; 50 << 20];
+    Compress::new(Compression::best(), false)
+        .compress_vec(&line, &mut packed, FlushCompress::Sync)
+        .expect("deflate");
+    client.send(&packed);
+    let mut turns = 0;
+    loop {
+        let wait = client.link.run(Instant::now());
+        client.link.wrote(usize::MAX, Instant::now());
+        if wait.closed.is_some() {
+            break;
+        }
+        assert!(wait.again || wait.write, "a line that long ends the connection");
+        turns += 1;
+    }
+    assert!(turns < 100, "only as much was decoded as it took to see that");
+}
+
+#[test]
+fn an_update_client_is_remembered_unless_others_use_its_name() {
+    let host = Host::new("allow_plaintext = true\nstreams = { hold_ms = 0 }");
+    let synced = || host.service.store.client_synced(b"murder@192.0.2.1").expect("readable");
+    let mut backend = host.login("127.0.0.1:1");
+    backend.ask("X RESERVE \"user.a\" \"be1!p\"\r\n", "X OK");
+
+    let mut frontend = host.login(REMOTE);
+    frontend.ask("U UPDATE\r\n", "U OK");
+    frontend.ask("N1 NOOP\r\n", "N1 OK");
+    frontend.ask("N2 NOOP\r\n", "N2 OK");
+    // A change takes what is to be remembered along into its transaction.
+    backend.ask("Y RESERVE \"user.b\" \"be1!p\"\r\n", "Y OK");
+    assert_eq!(synced(), Some(1));
+
+    let mut partial = host.login("192.0.2.2:1");
+    partial.ask("U UPDATE \"be1\"\r\n", "U OK");
+    assert!(partial.link.requests.client.is_none(), "a part proves nothing of the whole");
+
+    let mut second = host.login("192.0.2.1:4001");
+    second.ask("U UPDATE\r\n", "U OK");
+    frontend.ask("N3 NOOP\r\n", "N3 OK");
+    backend.ask("Z RESERVE \"user.c\" \"be1!p\"\r\n", "Z OK");
+    assert_eq!(synced(), Some(0), "two frontends behind one address");
+
+    let mut local = host.login("127.0.0.1:9");
+    local.ask("U UPDATE\r\n", "U OK");
+    assert!(local.link.requests.client.is_none(), "there can be many frontends on one machine");
+}
