@@ -54,8 +54,12 @@ pub struct Daemon {
     child: Child,
     log: Log,
     folder: TempDir,
+    listen: String,
     address: SocketAddr,
 }
+
+/// A port that is free.
+const ANYWHERE: &str = "127.0.0.1:0";
 
 impl Daemon {
     /// Starts a daemon with these settings, on a port of its own and `socket` in its folder, and waits until it serves.
@@ -63,7 +67,15 @@ impl Daemon {
     /// # Panics
     /// It does not come up.
     pub fn start(kind: Kind, toml: &str) -> Self {
-        Self::start_on(kind, toml, |_| {})
+        Self::new(kind, toml, ANYWHERE, |_| {})
+    }
+
+    /// As [`start`](Self::start), at this address and port.
+    ///
+    /// # Panics
+    /// It does not come up.
+    pub fn start_at(kind: Kind, toml: &str, listen: &str) -> Self {
+        Self::new(kind, toml, listen, |_| {})
     }
 
     /// As [`start`](Self::start), on a data directory that `prepare` has filled.
@@ -71,6 +83,10 @@ impl Daemon {
     /// # Panics
     /// It does not come up.
     pub fn start_on(kind: Kind, toml: &str, prepare: impl FnOnce(&Path)) -> Self {
+        Self::new(kind, toml, ANYWHERE, prepare)
+    }
+
+    fn new(kind: Kind, toml: &str, listen: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let data = folder.path().join("data");
         fs::create_dir(&data).expect("the folder is ours");
@@ -80,16 +96,16 @@ impl Daemon {
         prepare(&data);
         let config = folder.path().join("mupdated.toml");
         fs::write(&config, toml).expect("the folder is ours");
-        let (child, log, address) = launch(kind, folder.path());
-        Self { kind, child, log, folder, address }
+        let (child, log, address) = launch(kind, folder.path(), listen);
+        Self { kind, child, log, folder, listen: listen.into(), address }
     }
 
-    /// Starts it again after its end, with what it left behind; the port is another one.
+    /// Starts it again after its end, with what it left behind; the port is another one, unless it was chosen.
     ///
     /// # Panics
     /// It does not come up.
     pub fn start_again(&mut self) {
-        (self.child, self.log, self.address) = launch(self.kind, self.folder.path());
+        (self.child, self.log, self.address) = launch(self.kind, self.folder.path(), &self.listen);
     }
 
     /// Where it listens.
@@ -203,14 +219,14 @@ impl Drop for Daemon {
     }
 }
 
-fn launch(kind: Kind, folder: &Path) -> (Child, Log, SocketAddr) {
+fn launch(kind: Kind, folder: &Path, listen: &str) -> (Child, Log, SocketAddr) {
     let socket = folder.join("socket");
     let mut child = Command::new(binary(kind))
         .arg("--config")
         .arg(folder.join("mupdated.toml"))
         .arg("--data-dir")
         .arg(folder.join("data"))
-        .args(["--listen", "127.0.0.1:0", "--listen"])
+        .args(["--listen", listen, "--listen"])
         .arg(socket)
         .stdin(Stdio::null())
         .stderr(Stdio::piped())

@@ -1,0 +1,56 @@
+//! Real Cyrus 3.6.1 on both daemons: backends, a frontend, and a replicated pair of which both members take part in the
+//! murder. `just interop` runs it; `cargo test` without a name does not.
+//!
+//! Needs root and Debian's Cyrus packages, and says which. Everything runs in namespaces of its own: the network has
+//! nothing but a loopback, names and the system log are this test's, and no process outlives it.
+//!
+//! `cargo test -p mupdate-tests --test interop pair` runs the scenarios that have `pair` in their names.
+
+mod cyrus;
+mod imap;
+mod murder;
+mod pair;
+mod sandbox;
+mod scenarios;
+mod syslog;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use mupdate_tests::daemon::Kind;
+
+use self::murder::Murder;
+
+/// A scenario: it panics where something is wrong.
+type Scenario = (&'static str, fn(&mut Murder));
+
+const SCENARIOS: [Scenario; 6] = [
+    ("backend_and_frontend", scenarios::backend_and_frontend),
+    ("one_name_on_two_backends", scenarios::one_name_on_two_backends),
+    ("push", scenarios::push),
+    ("restarts", scenarios::restarts),
+    ("pair_replicates", pair::replicates),
+    ("pair_fails_over", pair::fails_over),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    if !arguments.list
+        && let Err(code) = sandbox::enter()
+    {
+        return code;
+    }
+    // The addresses and ports of a murder are there only once.
+    arguments.test_threads = Some(1);
+    let mut trials = Vec::new();
+    for kind in Kind::ALL {
+        for (name, scenario) in SCENARIOS {
+            let run = move || {
+                scenario(&mut Murder::new(kind));
+                Ok::<(), Failed>(())
+            };
+            trials.push(Trial::test(format!("{}::{name}", kind.program()), run));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

@@ -1,0 +1,156 @@
+//! A murder around one of our daemons, and what can be seen of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::{Arc, OnceLock},
+    thread,
+    time::{Duration, Instant},
+};
+
+use mupdate_tests::{
+    client::{Client, Row},
+    daemon::{DEADLINE, Daemon, Kind},
+};
+use tempfile::TempDir;
+
+use super::{cyrus::Cyrus, sandbox::HOSTS, syslog::Syslog};
+
+/// A murder.
+pub struct Murder {
+    /// The MUPDATE server.
+    pub daemon: Daemon,
+    /// What Cyrus logs.
+    pub syslog: Arc<Syslog>,
+    folder: TempDir,
+}
+
+impl Murder {
+    /// A murder of nobody yet.
+    pub fn new(kind: Kind) -> Self {
+        static SYSLOG: OnceLock<Arc<Syslog>> = OnceLock::new();
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        // Cyrus comes here as a user of its own.
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))
+            .expect("the folder is ours");
+        Self {
+            daemon: Daemon::start_at(kind, "", &format!("{}:3905", address("mupdate.test"))),
+            syslog: Arc::clone(SYSLOG.get_or_init(Syslog::listen)),
+            folder,
+        }
+    }
+
+    /// Where installations live.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A running backend.
+    pub fn backend(&self, name: &'static str) -> Cyrus {
+        let host = format!("{name}.test");
+        let mut backend = Cyrus::backend(self.folder(), name, &host, address(&host));
+        backend.start();
+        backend
+    }
+
+    /// A running frontend, in sync.
+    pub fn frontend(&self) -> Cyrus {
+        let mut frontend =
+            Cyrus::frontend(self.folder(), "frontend", "frontend.test", address("frontend.test"));
+        self.start_and_sync(&mut frontend);
+        frontend
+    }
+
+    /// Starts a frontend and waits until it has the whole list.
+    pub fn start_and_sync(&self, frontend: &mut Cyrus) {
+        let before = self.syncs(frontend);
+        frontend.start();
+        self.wait_for_sync(frontend, before);
+    }
+
+    /// How often a frontend has taken the whole list.
+    pub fn syncs(&self, frontend: &Cyrus) -> usize {
+        self.syslog.count(frontend.name, SYNCED)
+    }
+
+    /// Waits until a frontend has taken the whole list more than `before` times.
+    pub fn wait_for_sync(&self, frontend: &Cyrus, before: usize) {
+        self.syslog.wait(frontend.name, SYNCED, before);
+    }
+
+    /// A connection to the MUPDATE server.
+    pub fn client(&self) -> Client<TcpStream> {
+        Client::login(self.daemon.connect()).expect("the daemon serves")
+    }
+
+    /// All that the MUPDATE server knows.
+    pub fn entries(&self) -> BTreeMap<String, Row> {
+        let rows = self.client().list(None).expect("LIST works");
+        rows.into_iter().map(|row| (row.name().to_owned(), row)).collect()
+    }
+
+    /// The names of the mailboxes that the MUPDATE server shows to frontends.
+    pub fn active(&self) -> BTreeSet<String> {
+        let active = |(name, row)| matches!(row, Row::Mailbox { .. }).then_some(name);
+        self.entries().into_iter().filter_map(active).collect()
+    }
+
+    /// Where a mailbox is, and its ACL.
+    #[track_caller]
+    pub fn entry(&self, name: &str) -> (String, String) {
+        match self.client().find(name).expect("FIND works") {
+            Some(Row::Mailbox { location, acl, .. }) => (location, acl),
+            other => panic!("{name} is {other:?}"),
+        }
+    }
+
+    /// Waits until a frontend shows what the server has.
+    #[track_caller]
+    pub fn same_on(&self, frontend: &Cyrus) {
+        let mut imap = frontend.imap("cyrus");
+        let mut seen = (BTreeSet::new(), BTreeSet::new());
+        let same = within(DEADLINE, || {
+            seen = (imap.names(), self.active());
+            seen.0 == seen.1
+        });
+        let (frontend, server) = &seen;
+        assert!(same, "the frontend has {frontend:?}, the server {server:?}\n{}", self.syslog.tail());
+    }
+}
+
+impl Drop for Murder {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("what Cyrus logged last:\n{}", self.syslog.tail());
+        }
+    }
+}
+
+const SYNCED: &str = "mailbox list synchronization complete";
+
+/// The address of a host.
+pub fn address(host: &str) -> &'static str {
+    HOSTS.iter().find(|(name, _)| *name == host).expect("a host of ours").1
+}
+
+/// Waits for what Cyrus does in its own time, and tells nobody of.
+///
+/// # Panics
+/// It does not happen.
+#[track_caller]
+pub fn eventually(what: &str, happened: impl FnMut() -> bool) {
+    assert!(within(DEADLINE, happened), "never happens: {what}");
+}
+
+fn within(time: Duration, mut happened: impl FnMut() -> bool) -> bool {
+    let started = Instant::now();
+    while !happened() {
+        if started.elapsed() > time {
+            return false;
+        }
+        thread::park_timeout(Duration::from_millis(10));
+    }
+    true
+}
