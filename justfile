@@ -43,6 +43,13 @@ advisories:
 test:
     cargo test --workspace --locked
 
+# Take over what the bare core now answers in the transcripts, show what that changed, then hold the daemons to it.
+transcripts FILTER="":
+    INSTA_UPDATE=always cargo test --locked -p mupdate-tests --test transcripts -- --quiet core::{{FILTER}}
+    git --no-pager diff -- tests/snapshots
+    git status --short -- tests
+    cargo test --locked -p mupdate-tests --test transcripts -- --quiet {{FILTER}}
+
 # Serve, with ./mupdate-data as the data directory: just run --log debug
 run *ARGS:
     cargo run --release --locked --bin mupdated -- {{ARGS}}
@@ -84,8 +91,8 @@ syslog:
     exit 1
 
 # Both daemons with real Cyrus 3.6.1: backend, frontend, replicated pair, failover, restarts (root, Debian).
-interop: syslog
-    cargo test --locked -p mupdate-tests --test interop -- --nocapture --test-threads=1
+interop FILTER="":
+    cargo test --locked -p mupdate-tests --test interop -- {{FILTER}}
 
 # All scenarios and a share of the matrix, from the scripts beside this repository, against both daemons (root, Debian).
 second-opinion: scenarios (matrix "--only push --only frontend --versions 3.2,3.12")
