@@ -24,9 +24,10 @@ use self::murder::Murder;
 /// A scenario: it panics where something is wrong.
 type Scenario = (&'static str, fn(&mut Murder));
 
-const SCENARIOS: [Scenario; 6] = [
+const SCENARIOS: [Scenario; 7] = [
     ("backend_and_frontend", scenarios::backend_and_frontend),
     ("one_name_on_two_backends", scenarios::one_name_on_two_backends),
+    ("a_user_moves", scenarios::a_user_moves),
     ("push", scenarios::push),
     ("restarts", scenarios::restarts),
     ("pair_replicates", pair::replicates),

@@ -56,9 +56,9 @@ impl Murder {
     }
 
     /// A running frontend, in sync.
-    pub fn frontend(&self) -> Cyrus {
-        let mut frontend =
-            Cyrus::frontend(self.folder(), "frontend", "frontend.test", address("frontend.test"));
+    pub fn frontend(&self, name: &'static str) -> Cyrus {
+        let host = format!("{name}.test");
+        let mut frontend = Cyrus::frontend(self.folder(), name, &host, address(&host));
         self.start_and_sync(&mut frontend);
         frontend
     }

@@ -95,7 +95,7 @@ fn server(location: &str) -> String {
 
 /// The replica repeats everything at the MUPDATE server, as late as it comes, and no frontend sees a mailbox go.
 pub fn replicates(murder: &mut Murder) {
-    let (mut pair, frontend) = (Pair::start(murder), murder.frontend());
+    let (mut pair, frontend) = (Pair::start(murder), murder.frontend("frontend1"));
     let mut admin = pair.admin();
     // What is done, and whom it concerns afterwards.
     let steps: [(&[&str], &[&str]); 9] = [
@@ -146,7 +146,7 @@ pub fn replicates(murder: &mut Murder) {
 
 /// The master of a pair dies: its replica goes on under the same name, and nobody's configuration changes.
 pub fn fails_over(murder: &mut Murder) {
-    let (mut pair, frontend) = (Pair::start(murder), murder.frontend());
+    let (mut pair, frontend) = (Pair::start(murder), murder.frontend("frontend1"));
     let mut admin = pair.admin();
     for name in ["alice", "alice/a", "alice/a/b", "bob"] {
         admin.ok(format!("CREATE user/{name}"));

@@ -26,9 +26,10 @@ const FILES: [(&str, &str); 8] = [
 ];
 
 /// Every host of a murder and its address.
-pub const HOSTS: [(&str, &str); 6] = [
+pub const HOSTS: [(&str, &str); 7] = [
     ("mupdate.test", "127.0.21.1"),
-    ("frontend.test", "127.0.21.2"),
+    ("frontend1.test", "127.0.21.2"),
+    ("frontend2.test", "127.0.21.5"),
     ("backend1.test", "127.0.21.3"),
     ("backend2.test", "127.0.21.4"),
     // The address of a pair belongs to the member in service, and the members have their own beside it.

@@ -8,7 +8,7 @@ use super::{cyrus::Cyrus, imap::Imap, murder::Murder};
 
 /// Everything that a backend does over IMAP arrives at the server, and shows on the frontend.
 pub fn backend_and_frontend(murder: &mut Murder) {
-    let (backend, frontend) = (murder.backend("backend1"), murder.frontend());
+    let (backend, frontend) = (murder.backend("backend1"), murder.frontend("frontend1"));
     let mut admin = backend.imap("cyrus");
 
     admin.ok("CREATE user/alice");
@@ -56,6 +56,36 @@ pub fn one_name_on_two_backends(murder: &mut Murder) {
     assert_eq!(murder.entry("user.bob").0, "backend2.test!default");
 }
 
+/// XFER moves a user to another backend, and all frontends see it there. (The command goes to the backend: given to a
+/// frontend of 3.6.1 it moves nothing, whatever the server, and says OK.)
+pub fn a_user_moves(murder: &mut Murder) {
+    let (one, two) = (murder.backend("backend1"), murder.backend("backend2"));
+    let frontends = [murder.frontend("frontend1"), murder.frontend("frontend2")];
+    let mut admin = one.imap("cyrus");
+    for name in ["user/alice", "user/alice/sub", "user/alice/sub/x", "user/bob"] {
+        admin.ok(format!("CREATE {name}"));
+    }
+    admin.ok("SETACL user/alice cyrus lrswipkxtecda");
+    let names = murder.active();
+    admin.ok("XFER user/alice backend2.test");
+
+    assert_eq!(murder.active(), names, "all are active, and nothing was added");
+    for name in &names {
+        let place = if name == "user.bob" { "backend1.test!default" } else { "backend2.test!default" };
+        assert_eq!(murder.entry(name).0, place, "{name}");
+    }
+    assert_eq!(local(&one), BTreeSet::from(["user.bob".to_owned()]));
+    assert_eq!(local(&two).len(), 3);
+    for frontend in &frontends {
+        murder.same_on(frontend);
+        frontend.imap("alice").ok("SELECT INBOX/sub/x");
+    }
+    for backend in [&one, &two] {
+        backend.must("ctl_mboxlist", &["-m"]);
+    }
+    assert_eq!((murder.active(), local(&two).len()), (names, 3), "nothing was wiped");
+}
+
 /// `ctl_mboxlist -m` brings a backend's mailboxes to a server that knows nothing; the second time it finds nothing to
 /// do, and the third it repairs.
 pub fn push(murder: &mut Murder) {
@@ -93,7 +123,7 @@ pub fn push(murder: &mut Murder) {
 
 /// The frontend restarts, and the server: all are in sync again, and nothing is lost.
 pub fn restarts(murder: &mut Murder) {
-    let (backend, mut frontend) = (murder.backend("backend1"), murder.frontend());
+    let (backend, mut frontend) = (murder.backend("backend1"), murder.frontend("frontend1"));
     let mut admin = backend.imap("cyrus");
     for name in ["alice", "alice/a", "alice/a/b", "alice/a-b", "alice/a0", "alice/c"] {
         admin.ok(format!("CREATE user/{name}"));
