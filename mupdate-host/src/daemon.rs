@@ -88,7 +88,7 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
         );
     }
     if let Some(user) = first_user {
-        user.announce(&config.server_name);
+        user.announce(&config.server_name, config.port());
     }
     while runtime.wait().map_err(|error| no_means("wait for signals", &error))? == Signal::Reload {
         reload(&mut serve, &service);

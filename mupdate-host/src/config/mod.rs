@@ -252,6 +252,15 @@ impl Config {
         self.store.readers.unwrap_or(connections.saturating_add(64))
     }
 
+    /// The port to tell others of: that of the first listener that has one.
+    pub fn port(&self) -> u16 {
+        let port = |listen: &ListenAddr| match listen {
+            ListenAddr::Tcp(address) => Some(address.port()),
+            ListenAddr::Unix(_) => None,
+        };
+        self.listen.iter().find_map(port).unwrap_or(listen::MUPDATE_PORT)
+    }
+
     /// What is allowed but probably not meant, a sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();

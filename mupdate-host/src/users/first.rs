@@ -68,17 +68,18 @@ pub(super) fn forget_password(data_dir: &Path, name: &str) {
 }
 
 impl FirstUser {
-    /// The lines that each backend and frontend needs in its `imapd.conf`.
-    pub fn imapd_conf(&self, server_name: &str) -> String {
+    /// The lines that each backend and frontend needs in its `imapd.conf`. The port is one of them: Cyrus's tools have no
+    /// default for it.
+    pub fn imapd_conf(&self, server_name: &str, port: u16) -> String {
         format!(
-            "mupdate_server: {server_name}\nmupdate_username: {FIRST_USER}\nmupdate_authname: {FIRST_USER}\n\
+            "mupdate_server: {server_name}:{port}\nmupdate_username: {FIRST_USER}\nmupdate_authname: {FIRST_USER}\n\
              mupdate_password: {}\n",
             *self.password
         )
     }
 
     /// Shows the password, this once, on standard output; the log says how to use it and where it is kept.
-    pub fn announce(&self, server_name: &str) {
+    pub fn announce(&self, server_name: &str, port: u16) {
         use std::io::Write;
         // Standard output may be closed; the password is in the file too.
         let _ = writeln!(
@@ -86,7 +87,7 @@ impl FirstUser {
             "First start: made the user {FIRST_USER} with a random password, shown here once and kept in {}.\n\
              For imapd.conf on each backend and frontend:\n\n{}",
             self.file.display(),
-            self.imapd_conf(server_name)
+            self.imapd_conf(server_name, port)
         );
         info!(
             user = FIRST_USER,

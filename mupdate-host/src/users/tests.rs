@@ -134,9 +134,9 @@ fn the_first_start_makes_a_user_whose_password_its_owner_can_read() {
     assert_eq!((mode(&first.file), mode(&path(&data))), (0o600, 0o600));
     assert_eq!(names(&data), [FIRST_USER]);
     assert!(logs_in(&data, FIRST_USER, first.password.as_bytes()));
-    let lines = first.imapd_conf("m.example.org");
+    let lines = first.imapd_conf("m.example.org", 3905);
     assert!(
-        lines.contains("mupdate_username: murder\nmupdate_authname: murder\nmupdate_password: "),
+        lines.contains("mupdate_server: m.example.org:3905\nmupdate_username: murder\nmupdate_authname: murder\nmupdate_password: "),
         "{lines}"
     );
     assert!(!format!("{first:?}").contains(first.password.as_str()));
