@@ -24,12 +24,13 @@ use self::murder::Murder;
 /// A scenario: it panics where something is wrong.
 type Scenario = (&'static str, fn(&mut Murder));
 
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 8] = [
     ("backend_and_frontend", scenarios::backend_and_frontend),
     ("one_name_on_two_backends", scenarios::one_name_on_two_backends),
     ("a_user_moves", scenarios::a_user_moves),
     ("push", scenarios::push),
     ("restarts", scenarios::restarts),
+    ("compressed", scenarios::compressed),
     ("pair_replicates", pair::replicates),
     ("pair_fails_over", pair::fails_over),
 ];

@@ -36,7 +36,11 @@ impl Murder {
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))
             .expect("the folder is ours");
         Self {
-            daemon: Daemon::start_at(kind, "", &format!("{}:3905", address("mupdate.test"))),
+            daemon: Daemon::start_at(
+                kind,
+                "compress = \"both\"\n",
+                &format!("{}:3905", address("mupdate.test")),
+            ),
             syslog: Arc::clone(SYSLOG.get_or_init(Syslog::listen)),
             folder,
         }
@@ -49,18 +53,28 @@ impl Murder {
 
     /// A running backend.
     pub fn backend(&self, name: &'static str) -> Cyrus {
-        let host = format!("{name}.test");
-        let mut backend = Cyrus::backend(self.folder(), name, &host, address(&host));
+        let mut backend = self.make_backend(name);
         backend.start();
         backend
     }
 
+    /// A backend to be started.
+    pub fn make_backend(&self, name: &'static str) -> Cyrus {
+        let host = format!("{name}.test");
+        Cyrus::backend(self.folder(), name, &host, address(&host))
+    }
+
     /// A running frontend, in sync.
     pub fn frontend(&self, name: &'static str) -> Cyrus {
-        let host = format!("{name}.test");
-        let mut frontend = Cyrus::frontend(self.folder(), name, &host, address(&host));
+        let mut frontend = self.make_frontend(name);
         self.start_and_sync(&mut frontend);
         frontend
+    }
+
+    /// A frontend to be started.
+    pub fn make_frontend(&self, name: &'static str) -> Cyrus {
+        let host = format!("{name}.test");
+        Cyrus::frontend(self.folder(), name, &host, address(&host))
     }
 
     /// Starts a frontend and waits until it has the whole list.

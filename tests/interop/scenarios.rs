@@ -153,6 +153,25 @@ pub fn restarts(murder: &mut Murder) {
     backend.must("ctl_mboxlist", &["-m"]);
 }
 
+/// Backends and frontends that are told to compress do so, and nothing else changes.
+pub fn compressed(murder: &mut Murder) {
+    let mut backend = murder.make_backend("backend1");
+    let mut frontend = murder.make_frontend("frontend1");
+    for cyrus in [&mut backend, &mut frontend] {
+        cyrus.option("proxy_compress", "yes");
+    }
+    backend.start();
+    murder.start_and_sync(&mut frontend);
+    let mut admin = backend.imap("cyrus");
+    for name in ["alice", "alice/a", "alice/a/b"] {
+        admin.ok(format!("CREATE user/{name}"));
+    }
+    admin.ok("RENAME user/alice/a user/alice/z");
+    murder.same_on(&frontend);
+    backend.must("ctl_mboxlist", &["-m"]);
+    frontend.imap("alice").ok("SELECT INBOX/z/b");
+}
+
 /// Waits until a user's LIST shows a mailbox, or no longer does.
 #[track_caller]
 pub fn shows(imap: &mut Imap, name: &str, wanted: bool) {
