@@ -5,6 +5,9 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 # The scripts that run many releases of Cyrus against a server; they live beside this repository.
 murder := env("MURDER_SCRIPTS", "../shared/murder")
 
+# The third octet of the loopback addresses that they use: two runs at once need two.
+net := env("MURDER_NET", "14")
+
 # The daemons that they run against.
 daemons := env("DAEMONS", "mupdated mupdated-sync")
 
@@ -116,7 +119,7 @@ murder-script SCRIPT *ARGS:
     for daemon in {{daemons}}; do
         echo "=== {{SCRIPT}} {{ARGS}}: $daemon"
         scripts/with-daemon --bin "$daemon" -- \
-            python3 -B {{murder}}/{{SCRIPT}} --mupdate {addr} --restart-cmd {restart} {{ARGS}} || failed+=" $daemon"
+            python3 -B {{murder}}/{{SCRIPT}} --mupdate {addr} --restart-cmd {restart} --net {{net}} {{ARGS}} || failed+=" $daemon"
     done
     [ -z "$failed" ] || { echo "{{SCRIPT}} failed:$failed" >&2; exit 1; }
 
