@@ -114,8 +114,10 @@ fn reload(serve: &mut Serve, service: &Service) {
     };
     match serve.reload() {
         Ok(waiting) => {
-            info!(users = users.len(), "reloaded the configuration and the users");
+            let count = users.len();
             service.reload(&serve.config, users);
+            // Only now: who waits for this line counts on what it says.
+            info!(users = count, "reloaded the configuration and the users");
             if !waiting.is_empty() {
                 warn!(settings = waiting.join(", "), "changed, but kept as they are until a restart");
             }
