@@ -99,6 +99,7 @@ impl World {
             }
             6 if argument == 0 => self.session.receive_eof(),
             6 if argument == 1 => self.session.shutdown("going"),
+            6 if argument == 2 => self.session.abandon(),
             6 if self.upgrading => {
                 self.upgrading = false;
                 let facts = LayerFacts {

@@ -66,6 +66,8 @@ pub struct ServerSession {
     /// The banner is due: at the start, and again when TLS is in place.
     greet: bool,
     eof: bool,
+    /// The peer hears nothing any more.
+    gone: bool,
     /// The last poll was blocked for want of input.
     hungry: bool,
     principal: Option<String>,
@@ -151,6 +153,7 @@ impl ServerSession {
             next_ticket: 0,
             greet: true,
             eof: false,
+            gone: false,
             hungry: false,
             principal: None,
             failures: 0,
@@ -174,6 +177,13 @@ impl ServerSession {
     /// The peer has closed its side. Commands already received are still carried out.
     pub fn receive_eof(&mut self) {
         self.eof = true;
+    }
+
+    /// The peer is gone and hears nothing any more. Changes that it had sent are still carried out; nothing else is,
+    /// since nobody reads the answer: a dead peer's pipeline of LISTs must not keep a processor busy.
+    pub fn abandon(&mut self) {
+        self.eof = true;
+        self.gone = true;
     }
 
     /// Should the socket be read now? `false` is back-pressure, or the moment in which a layer changes.
@@ -305,6 +315,7 @@ impl ServerSession {
             return Some(Output::Blocked(On::Flush));
         }
         match std::mem::replace(&mut self.task, Task::Idle) {
+            Task::Ask(job, _) if self.gone && !matches!(job, Job::Write { .. }) => None,
             Task::Ask(job, request) => {
                 let ticket = Ticket(self.next_ticket);
                 self.next_ticket += 1;

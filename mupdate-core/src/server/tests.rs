@@ -310,6 +310,26 @@ fn what_came_before_the_end_of_input_is_carried_out() {
 }
 
 #[test]
+fn who_is_gone_gets_its_changes_but_no_lists() {
+    let mut peer = Peer::logged_in(|_| ());
+    let list = peer.asked("L LIST\r\nX DELETE \"a\"\r\nL LIST\r\nF FIND \"a\"\r\nU UPDATE\r\n");
+    peer.session.abandon();
+    assert!(!peer.session.wants_input());
+    peer.session.rows(list, &mut peer.out).finish(Finish::More);
+    let ticket = match peer.poll() {
+        Output::Request(ticket, Request::Submit(_)) => ticket,
+        other => panic!("{other:?}"),
+    };
+    peer.session.reply(ticket, Reply::Submitted(Ok(())));
+    assert_eq!(peer.poll(), Output::Closed(Reason::EndOfInput));
+
+    let mut peer = Peer::streaming(|_| ());
+    peer.session.abandon();
+    peer.session.changed();
+    assert_eq!(peer.poll(), Output::Closed(Reason::EndOfInput));
+}
+
+#[test]
 fn reading_stops_while_an_answer_is_awaited_and_much_is_buffered() {
     let mut peer = Peer::logged_in(|_| ());
     let ticket = peer.asked("X DELETE \"a\"\r\n");

@@ -139,11 +139,12 @@ impl Link {
         self.session.receive_eof();
     }
 
-    /// The peer takes nothing any more. What it has sent is still carried out: clients of Cyrus close without waiting
-    /// for an answer, so this is nothing to log loudly.
+    /// The peer takes nothing any more. The changes that it has sent are still carried out: clients of Cyrus close without
+    /// waiting for an answer, so this is nothing to log loudly.
     pub fn broken(&mut self, error: &io::Error) {
         debug!(connection = self.place.number(), peer = %self.requests.peer(), %error, "connection lost");
         self.deaf = true;
+        self.session.abandon();
         self.layers.wrote(&mut self.out, usize::MAX);
     }
 

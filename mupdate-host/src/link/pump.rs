@@ -83,7 +83,6 @@ impl Link {
             }
             Err(error) => {
                 self.broken(&error);
-                self.end_of_input();
             }
         }
         true
