@@ -48,8 +48,18 @@ pub async fn serve(socket: Socket, peer: Peer, place: Place, service: Arc<Servic
             future::yield_now().await;
         } else {
             alarm.set(wait.deadline);
-            poll_fn(|context| poll_events(&socket, &wait, &mut ready, woken.as_mut(), &mut alarm, context))
-                .await;
+            let mut asleep = false;
+            poll_fn(|context| {
+                let due = poll_events(&socket, &wait, &mut ready, woken.as_mut(), &mut alarm, context);
+                if std::mem::replace(&mut asleep, true) {
+                    // Something woke the task. Not every time does async-io tell which side of a socket it was, as its
+                    // own I/O simply tries again; so do we.
+                    ready = Readiness::default();
+                    return Poll::Ready(());
+                }
+                due
+            })
+            .await;
         }
     };
     if closing == Closing::Lingering && socket.get_ref().shutdown(Shutdown::Write).is_ok() {
@@ -79,11 +89,11 @@ fn poll_events(
         ready.write = true;
         due = true;
     }
-    due |= Pin::new(&mut alarm.timer).poll_next(context).is_ready();
+    due |= alarm.rings(context);
     if due { Poll::Ready(()) } else { Poll::Pending }
 }
 
-/// A timer that is only touched when its time changes.
+/// A timer that may ring too early, which costs a look at the clock, but is not wound anew with every command.
 struct Alarm {
     timer: Timer,
     at: Option<Instant>,
@@ -96,11 +106,22 @@ impl Default for Alarm {
 }
 
 impl Alarm {
-    fn set(&mut self, at: Option<Instant>) {
-        if self.at != at {
-            self.at = at;
-            self.timer = at.map_or_else(Timer::never, Timer::at);
+    /// Ring at this time at the latest.
+    fn set(&mut self, latest: Option<Instant>) {
+        if let Some(latest) = latest
+            && self.at.is_none_or(|at| latest < at)
+        {
+            self.at = Some(latest);
+            self.timer = Timer::at(latest);
         }
+    }
+
+    fn rings(&mut self, context: &mut Context<'_>) -> bool {
+        let rings = Pin::new(&mut self.timer).poll_next(context).is_ready();
+        if rings {
+            *self = Self::default();
+        }
+        rings
     }
 }
 
