@@ -232,9 +232,11 @@ impl<S: Read + Write> Client<S> {
                 Output::Closed(reason) => return Err(io::Error::other(format!("{reason:?}")).into()),
                 Output::Blocked => {
                     let mut octets = [0; 16 * 1024];
-                    match self.stream.read(&mut octets)? {
-                        0 => self.session.receive_eof(),
-                        length => self.session.receive(&octets[..length]),
+                    match self.stream.read(&mut octets) {
+                        Ok(0) => self.session.receive_eof(),
+                        Ok(length) => self.session.receive(&octets[..length]),
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error.into()),
                     }
                 }
             }

@@ -38,14 +38,17 @@ impl Stage for DaemonStage {
 
     fn receive(&mut self, client: &str) -> Result<Vec<u8>, String> {
         let mut octets = vec![0; 64 * 1024];
-        match self.stream(client)?.read(&mut octets) {
-            Ok(length) => {
-                octets.truncate(length);
-                Ok(octets)
+        loop {
+            match self.stream(client)?.read(&mut octets) {
+                Ok(length) => {
+                    octets.truncate(length);
+                    return Ok(octets);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A server may close while octets are under way to it.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(Vec::new()),
+                Err(error) => return Err(format!("{client} waits in vain: {error}")),
             }
-            // A server may close while octets are under way to it.
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(Vec::new()),
-            Err(error) => Err(format!("{client} waits in vain: {error}")),
         }
     }
 
