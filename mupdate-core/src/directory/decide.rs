@@ -58,7 +58,9 @@ pub fn decide(current: Option<&Record>, action: &Action, policy: Policy) -> Resu
         (_, Action::Deactivate { location, .. }, true) => {
             Ok(settle(known, Record { location: known.location.merged(location), state: State::Reserved }))
         }
-        (State::Reserved, Action::Deactivate { .. }, false) => Err(Refusal::NotActive),
+        (State::Reserved, Action::Deactivate { .. }, false) => {
+            Err(Refusal::NotActive { held_by: known.location.clone() })
+        }
         (State::Active(_), Action::Deactivate { location, .. }, false) => {
             Ok(settle(known, Record { location: location.clone(), state: State::Reserved }))
         }
@@ -204,7 +206,12 @@ mod tests {
             expect(Some(reserved("be1!a")), &deactivate(said), &POLICIES, NOTHING);
         }
         for said in ["be2!a", "be1!b"] {
-            expect(Some(reserved("be1!a")), &deactivate(said), &POLICIES, Err(Refusal::NotActive));
+            expect(
+                Some(reserved("be1!a")),
+                &deactivate(said),
+                &POLICIES,
+                Err(Refusal::NotActive { held_by: at("be1!a") }),
+            );
         }
     }
 

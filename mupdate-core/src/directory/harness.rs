@@ -145,7 +145,7 @@ impl Answer {
         match verdict {
             Ok(()) => Answer::Ok,
             Err(Refusal::AlreadyExists { .. }) => Answer::Exists,
-            Err(Refusal::NotActive) => Answer::NotActive,
+            Err(Refusal::NotActive { .. }) => Answer::NotActive,
             Err(Refusal::DoesNotExist) => Answer::Unknown,
             Err(Refusal::TakeoverRefused { .. }) => Answer::Takeover,
         }

@@ -203,7 +203,10 @@ pub enum Refusal {
         held_by: Location,
     },
     /// DEACTIVATE of a mailbox that is only reserved, and elsewhere.
-    NotActive,
+    NotActive {
+        /// Who has it.
+        held_by: Location,
+    },
     /// DEACTIVATE of a name that nobody has.
     DoesNotExist,
     /// ACTIVATE over another location, under [`Policy::Strict`].
@@ -218,7 +221,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::AlreadyExists { held_by } => write!(f, "mailbox already exists, held by {held_by}"),
-            Refusal::NotActive => f.write_str("mailbox not currently active"),
+            Refusal::NotActive { held_by } => {
+                write!(f, "mailbox not currently active, reserved by {held_by}")
+            }
             Refusal::DoesNotExist => f.write_str("mailbox doesn't exist"),
             Refusal::TakeoverRefused { held_by } => {
                 write!(f, "mailbox is held by {held_by}, which has not deactivated it")
@@ -247,7 +252,8 @@ mod tests {
         let held_by = Location::new("be1.example!default").expect("legal");
         let text = Refusal::AlreadyExists { held_by: held_by.clone() }.to_string();
         assert_eq!(text, "mailbox already exists, held by be1.example!default");
-        assert_eq!(Refusal::NotActive.to_string(), "mailbox not currently active");
+        let text = Refusal::NotActive { held_by: held_by.clone() }.to_string();
+        assert_eq!(text, "mailbox not currently active, reserved by be1.example!default");
         assert_eq!(Refusal::DoesNotExist.to_string(), "mailbox doesn't exist");
         assert!(Refusal::TakeoverRefused { held_by }.to_string().contains("be1.example!default"));
     }

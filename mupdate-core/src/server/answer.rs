@@ -1,7 +1,7 @@
 //! Tagged answers and the banner, as octets.
 
 use bytes::BytesMut;
-use mupdate_proto::{Banner, CompressLines, LimitKind, Malformed, Response, Status, Tag, Verb};
+use mupdate_proto::{Banner, CompressLines, Malformed, Response, Status, Tag, Verb};
 
 use super::{Reason, ServerConfig, ServerSession, Task};
 use crate::directory::Verdict;
@@ -24,15 +24,6 @@ pub(super) fn verdict(out: &mut BytesMut, tag: &Tag, verdict: &Verdict) {
     }
 }
 
-/// The text of a BAD for what was dropped.
-pub(super) fn too_long(limit: LimitKind) -> &'static str {
-    match limit {
-        LimitKind::Line => "line too long",
-        LimitKind::Literal => "literal too long",
-        LimitKind::Message => "command too long",
-    }
-}
-
 /// Names and locations that no store could keep are refused before anything is asked for.
 pub(super) fn over_limit(verb: &Verb, config: &ServerConfig) -> Option<&'static str> {
     let (mailbox, location) = match verb {
@@ -43,9 +34,9 @@ pub(super) fn over_limit(verb: &Verb, config: &ServerConfig) -> Option<&'static 
         _ => return None,
     };
     if mailbox.as_bytes().len() > config.name_limit {
-        Some("mailbox name too long")
+        Some("mailbox name is too long")
     } else if location.is_some_and(|location| location.as_bytes().len() > config.location_limit) {
-        Some("location too long")
+        Some("location is too long")
     } else {
         None
     }

@@ -24,7 +24,7 @@ impl ServerSession {
                 self.notes.push(Note::TooLong(limit));
                 let sasl = matches!(task, Task::SaslLine(_));
                 let tag = if let Task::SaslLine(tag) = task { Some(tag) } else { tag };
-                answer::status(out, tag.as_ref(), Status::Bad, answer::too_long(limit));
+                answer::status(out, tag.as_ref(), Status::Bad, &limit.to_string());
                 if sasl {
                     self.task = Task::Ask(Job::Cancel, Request::Authenticate(AuthStep::Cancel));
                 }

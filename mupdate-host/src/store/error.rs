@@ -52,10 +52,12 @@ pub enum Found {
 
 impl OpenError {
     pub(super) fn io(dir: &Path, error: io::Error) -> Self {
-        use io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+        use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
         let dir = dir.to_owned();
         match error.kind() {
-            PermissionDenied | ReadOnlyFilesystem | NotADirectory => Self::NotWritable { dir, error },
+            NotFound | PermissionDenied | ReadOnlyFilesystem | NotADirectory => {
+                Self::NotWritable { dir, error }
+            }
             io::ErrorKind::OutOfMemory => {
                 let text = format!("{error}; so much cannot be mapped here: lower map_size");
                 Self::Failed { dir, error: text.into() }
