@@ -98,7 +98,7 @@ interop FILTER="":
     cargo test --locked -p mupdate-tests --test interop -- {{FILTER}}
 
 # All scenarios and a share of the matrix, from the scripts beside this repository, against both daemons (root, Debian).
-second-opinion: scenarios (matrix "--only push --only frontend --versions 3.2,3.12")
+second-opinion: scenarios (matrix "--only push --only renamed --only together --only frontend --versions 3.2,3.12")
 
 # Scenarios of real Cyrus 3.6.1 against both daemons, or against $DAEMONS: just scenarios --only replica
 scenarios *ARGS: (murder-script "scenarios.py" ARGS)
