@@ -183,7 +183,7 @@ fn ten_mebibytes_each_way(kind: Kind) {
     reader.read_to_end(&mut answers).expect("the server goes on writing");
     let sent = sending.join().expect("everything was sent");
     let lines = || answers.split(|&octet| octet == b'\n');
-    assert_eq!(lines().filter(|line| line == b"A NO \"mailbox name too long\"\r").count(), TIMES);
+    assert_eq!(lines().filter(|line| line == b"A NO \"mailbox name is too long\"\r").count(), TIMES);
     assert_eq!(lines().filter(|line| line == b"B OK \"Search completed\"\r").count(), TIMES);
     assert!(answers.ends_with(b"Q OK \"bye-bye\"\r\n"));
     assert!(sent > 10 << 20 && answers.len() > 10 << 20);
