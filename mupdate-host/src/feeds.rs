@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mupdate_core::directory::{Event, Feed, Filter, Revision};
+use mupdate_proto::Location;
 
 use crate::inbox::Inbox;
 
@@ -122,8 +123,7 @@ impl Subscription {
     /// Does this subscriber want to hear of mailboxes at this location?
     #[must_use]
     pub fn wants(&self, location: &[u8]) -> bool {
-        let server = location.split(|&octet| octet == b'!').next().unwrap_or_default();
-        self.filter.wants_server(server)
+        self.filter.wants_server(Location::server_of(location))
     }
 
     /// As [`Feeds::published`].

@@ -159,7 +159,12 @@ impl Location {
 
     /// The server's name; never empty.
     pub fn server(&self) -> &[u8] {
-        split(&self.0).0
+        Self::server_of(&self.0)
+    }
+
+    /// The server's name in a location that is at hand as octets, such as a row of a store.
+    pub fn server_of(location: &[u8]) -> &[u8] {
+        split(location).0
     }
 
     /// The partition; empty when it was not said.

@@ -121,7 +121,7 @@ impl ClientSession {
                 Event::Banner(banner)
             }));
         }
-        if self.expected.challenge() && memchr_space(&message).is_none() {
+        if self.expected.challenge() && !message.contains(&b' ') {
             return match SaslLine::parse(&message) {
                 Ok(SaslLine::Data(data)) => Ok(Some(Event::Challenge(data))),
                 Ok(SaslLine::Cancel) | Err(_) => Err(Violation::Unreadable("challenge is not base64".into())),
@@ -157,8 +157,4 @@ impl ClientSession {
     fn tag(&self, octets: Bytes) -> Result<Tag, Violation> {
         Tag::new(octets).map_err(|error| Violation::Unreadable(error.to_string()))
     }
-}
-
-fn memchr_space(message: &[u8]) -> Option<usize> {
-    message.iter().position(|&octet| octet == b' ')
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::BytesMut;
-use mupdate_proto::{Command, Frame, Response, Status, Tag, Verb};
+use mupdate_proto::{Command, Frame, LimitKind, Response, Status, Tag, Verb};
 
 use super::{
     AuthStep, Job, Layer, Note, Reason, Request, Scope, ServerSession, Task, answer,
@@ -20,21 +20,22 @@ impl ServerSession {
                 self.task = task;
                 Response::<&[u8]>::GoAhead.encode(out);
             }
-            (Frame::TooLong { tag, limit }, task) => {
-                self.notes.push(Note::TooLong(limit));
-                let sasl = matches!(task, Task::SaslLine(_));
-                let tag = if let Task::SaslLine(tag) = task { Some(tag) } else { tag };
-                answer::status(out, tag.as_ref(), Status::Bad, &limit.to_string());
-                if sasl {
-                    self.task = Task::Ask(Job::Cancel, Request::Authenticate(AuthStep::Cancel));
-                }
+            (Frame::TooLong { limit, .. }, Task::SaslLine(tag)) => {
+                self.too_long(Some(&tag), limit, out);
+                self.task = Task::Ask(Job::Cancel, Request::Authenticate(AuthStep::Cancel));
             }
+            (Frame::TooLong { tag, limit }, _) => self.too_long(tag.as_ref(), limit, out),
             (Frame::Message(message), Task::SaslLine(tag)) => self.sasl_line(tag, &message, out),
             (Frame::Message(message), _) => match Command::parse(message) {
                 Ok(command) => self.command(command, out),
                 Err(malformed) => answer::malformed(out, &malformed),
             },
         }
+    }
+
+    fn too_long(&mut self, tag: Option<&Tag>, limit: LimitKind, out: &mut BytesMut) {
+        self.notes.push(Note::TooLong(limit));
+        answer::status(out, tag, Status::Bad, &limit.to_string());
     }
 
     fn command(&mut self, Command { tag, verb }: Command, out: &mut BytesMut) {
@@ -83,9 +84,8 @@ impl ServerSession {
             }
             Verb::Delete { mailbox } => (Job::Write { tag }, Request::Submit(Action::Delete { mailbox })),
             Verb::Find { mailbox } => {
-                let hidden = self.guard.armed();
-                self.guard.finding(&mailbox);
-                (Job::Find { tag, hidden }, Request::Find(mailbox))
+                self.guard.saw(&mailbox);
+                (Job::Find { tag }, Request::Find(mailbox))
             }
             Verb::List { prefix } => {
                 self.notes.extend(self.guard.listed(prefix.as_deref()));

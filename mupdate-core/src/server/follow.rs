@@ -39,7 +39,7 @@ impl ServerSession {
         let tag = match job {
             Job::Login { tag }
             | Job::Write { tag }
-            | Job::Find { tag, .. }
+            | Job::Find { tag }
             | Job::List { tag }
             | Job::Barrier { tag }
             | Job::Drain { noop: Some((tag, _)) } => tag.clone(),
@@ -61,7 +61,7 @@ impl ServerSession {
         let Some(job) = self.finished(ticket) else { return };
         match (job, how) {
             (job @ (Job::List { .. } | Job::Dump), Finish::More) => self.task = Task::Ask(job, Request::More),
-            (Job::Find { tag, .. }, _) => answer::status(out, Some(&tag), Status::Ok, "Search completed"),
+            (Job::Find { tag }, _) => answer::status(out, Some(&tag), Status::Ok, "Search completed"),
             (Job::List { tag }, _) => answer::status(out, Some(&tag), Status::Ok, "list complete"),
             (Job::Dump, _) => self.task = Task::Ask(Job::Reannounce, Request::Reannounce),
             (Job::Drain { noop }, Finish::Drained { position, more, revision }) => {

@@ -8,15 +8,13 @@
 
 use mupdate_proto::{MailboxName, ServerName};
 
-use super::{Note, ServerSession};
+use super::Note;
 use crate::directory::Learner;
 
 /// What a connection has listed, and what it asked for since.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     listed: Option<(ServerName, Learner)>,
-    /// The mailbox of the FIND under way.
-    finding: Option<MailboxName>,
 }
 
 impl Guard {
@@ -31,20 +29,9 @@ impl Guard {
         learned
     }
 
-    /// Has this connection listed a server?
-    pub fn armed(&self) -> bool {
-        self.listed.is_some()
-    }
-
-    /// The server that this connection has listed.
+    /// The server that this connection has listed, whose mailboxes no FIND shows.
     pub fn server(&self) -> Option<ServerName> {
         self.listed.as_ref().map(|(server, _)| server.clone())
-    }
-
-    /// FIND came.
-    pub fn finding(&mut self, mailbox: &MailboxName) {
-        self.saw(mailbox);
-        self.finding = self.armed().then(|| mailbox.clone());
     }
 
     /// The client named a mailbox in FIND or ACTIVATE.
@@ -58,14 +45,5 @@ impl Guard {
     pub fn learned(&mut self) -> Option<Note> {
         let (server, learner) = self.listed.take()?;
         learner.verdict().map(|order| Note::Learned { server, order })
-    }
-}
-
-impl ServerSession {
-    /// A row was hidden.
-    pub(super) fn note_guarded(&mut self, server: ServerName) {
-        if let Some(mailbox) = self.guard.finding.take() {
-            self.notes.push(Note::Guarded { server, mailbox });
-        }
     }
 }

@@ -120,7 +120,6 @@ enum Job {
     },
     Find {
         tag: Tag,
-        hidden: bool,
     },
     List {
         tag: Tag,
@@ -295,8 +294,7 @@ impl ServerSession {
         }
         match &mut self.task {
             Task::Closed(reason) => return Some(Output::Closed(reason.clone())),
-            Task::Asked(..) => return Some(Output::Blocked(On::Reply)),
-            Task::Upgrading(_) => return Some(Output::Blocked(On::Reply)),
+            Task::Asked(..) | Task::Upgrading(_) => return Some(Output::Blocked(On::Reply)),
             Task::Upgrade(layer) => {
                 let layer = *layer;
                 return self.upgrade(layer, out);
@@ -403,8 +401,8 @@ impl ServerSession {
     pub fn rows<'a>(&'a mut self, ticket: Ticket, out: &'a mut BytesMut) -> Rows<'a> {
         let (tag, hidden) = match &self.task {
             Task::Asked(job, asked) if *asked == ticket => {
-                let hidden = matches!(job, Job::Find { hidden: true, .. });
-                (self.row_tag(job), hidden.then(|| self.guard.server()).flatten())
+                let guarded = matches!(job, Job::Find { .. });
+                (self.row_tag(job), guarded.then(|| self.guard.server()).flatten())
             }
             _ => (None, None),
         };

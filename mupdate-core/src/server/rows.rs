@@ -1,9 +1,9 @@
 //! Answers made of rows: written into the output as the store yields them, nothing copied in between.
 
-use bytes::BytesMut;
-use mupdate_proto::{Response, Tag};
+use bytes::{Bytes, BytesMut};
+use mupdate_proto::{Location, MailboxName, Response, ServerName, Tag};
 
-use super::{Finish, Job, Row, ServerSession, Ticket};
+use super::{Finish, Job, Note, Row, ServerSession, Ticket};
 
 /// Takes the rows that answer one request. Obtained by [`ServerSession::rows`], ended by [`Rows::finish`].
 ///
@@ -17,7 +17,7 @@ pub struct Rows<'a> {
     /// Whose answer this is; none if the ticket was stale, and then nothing is written.
     pub(super) tag: Option<Tag>,
     /// The server whose mailboxes this FIND must not show (the LIST guard).
-    pub(super) hidden: Option<mupdate_proto::ServerName>,
+    pub(super) hidden: Option<ServerName>,
 }
 
 impl Rows<'_> {
@@ -54,10 +54,9 @@ impl Rows<'_> {
     /// Does the guard hide this row? If so it is noted.
     fn guarded(&mut self, row: &Row<'_>) -> bool {
         let Some(server) = &self.hidden else { return false };
-        let holder = row.location.split(|&octet| octet == b'!').next().unwrap_or_default();
-        let hide = holder == server.as_bytes();
-        if hide {
-            self.session.note_guarded(server.clone());
+        let hide = Location::server_of(row.location) == server.as_bytes();
+        if hide && let Ok(mailbox) = MailboxName::new(Bytes::copy_from_slice(row.name)) {
+            self.session.notes.push(Note::Guarded { server: server.clone(), mailbox });
         }
         hide
     }
@@ -67,7 +66,7 @@ impl ServerSession {
     /// Whose tag the rows of a job carry: the command's own, or the stream's.
     pub(super) fn row_tag(&self, job: &Job) -> Option<Tag> {
         match job {
-            Job::Find { tag, .. } | Job::List { tag } => Some(tag.clone()),
+            Job::Find { tag } | Job::List { tag } => Some(tag.clone()),
             _ => self.stream.as_ref().map(|stream| stream.tag.clone()),
         }
     }

@@ -160,10 +160,7 @@ impl Reach {
         match self {
             Self::All => true,
             Self::Prefix(prefix) => location.starts_with(prefix),
-            Self::Servers(servers) => {
-                let server = location.split(|&octet| octet == b'!').next().unwrap_or_default();
-                servers.contains(server)
-            }
+            Self::Servers(servers) => servers.contains(Location::server_of(location)),
         }
     }
 
