@@ -3,13 +3,16 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use crate::inbox::Inbox;
+use crate::{
+    inbox::Inbox,
+    sync::{Condvar, Mutex, MutexGuard},
+};
 
 /// All connections of a daemon.
 #[derive(Debug, Default)]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use mupdate_core::directory::{Event, Feed, Filter, Revision};
 use mupdate_proto::Location;
 
 use crate::inbox::Inbox;
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
 /// A feed as its two ends share it: the writer puts names in, one connection takes them out.
 pub type SharedFeed = Arc<Mutex<Feed>>;

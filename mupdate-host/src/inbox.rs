@@ -4,9 +4,11 @@
 //! or a mark into an [`Inbox`] and call its waker. The connection empties the inbox when it next runs.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use mupdate_core::server::{Reply, Ticket};
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// What has gathered in an inbox since it was last emptied.
 #[derive(Debug, Default)]

@@ -22,5 +22,6 @@ pub mod password_pool;
 pub mod scram;
 pub mod service;
 pub mod store;
+mod sync;
 pub mod users;
 pub mod writer;

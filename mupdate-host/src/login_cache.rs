@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
 use crate::scram::{ScramRecord, keyed};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Names one combination of user, password and record.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

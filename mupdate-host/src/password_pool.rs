@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, PoisonError};
+
+use crate::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use crate::sync::{Mutex, thread};
 
 /// A few threads behind a bounded queue. They end after the last handle is gone and the queue is empty.
 pub struct PasswordPool<Job> {

@@ -7,8 +7,10 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// Shared names that are kept in mind after their streams are closed. Nobody's murder has so many.
 const MOST: usize = 8192;

@@ -1,7 +1,7 @@
 //! What is worth remembering, but not worth a commit of its own.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use bytes::Bytes;
 use mupdate_core::directory::{Order, Revision};
@@ -9,6 +9,7 @@ use mupdate_proto::ServerName;
 
 use super::Work;
 use crate::store::{CommitError, StoreError, WriteTxn};
+use crate::sync::Mutex;
 
 /// Memos of each kind that wait at most. More names than that at once is nobody's murder.
 const MOST: usize = 4096;

@@ -16,9 +16,7 @@ mod round;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use mupdate_core::directory::{Action, Policy};
@@ -30,6 +28,9 @@ use crate::authority::Authority;
 use crate::feeds::{Feeds, SharedFeed};
 use crate::inbox::Inbox;
 use crate::store::{Store, StoreError};
+use crate::sync::Mutex;
+use crate::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use crate::sync::thread::{self, JoinHandle};
 use gauge::Gauge;
 use memos::Memos;
 use round::Round;
@@ -121,6 +122,7 @@ pub struct Writer {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+#[derive(Debug)]
 enum Message {
     Job(Job),
     /// The first memo since the last time that they were written.
