@@ -211,6 +211,38 @@ fn stop_finishes_what_was_submitted_and_declines_the_rest() {
 }
 
 #[test]
+fn whoever_submits_while_it_stops_is_answered() {
+    let (dir, store) = store();
+    for _ in 0..300 {
+        let Bench { writer, feeds, .. } = start(
+            TempDir::new_in(&dir).expect("a directory"),
+            store.clone(),
+            Box::new(Local),
+            WriterOptions::default(),
+        );
+        let writer = Arc::new(writer);
+        let submitting = {
+            let (writer, mut client) = (Arc::clone(&writer), Client::new());
+            let subscription = feeds.subscribe(Filter::All, Arc::clone(&client.inbox));
+            std::thread::spawn(move || {
+                for submitted in 1.. {
+                    writer.submit(client.barrier(submitted, &subscription));
+                    let taken = client.inbox.take();
+                    let stopped = taken.replies.iter().any(|(_, reply)| matches!(reply, Reply::Failed(_)));
+                    client.got.extend(taken.replies);
+                    if stopped {
+                        return client.wait(usize::try_from(submitted).expect("small")).len();
+                    }
+                }
+                unreachable!("it is stopped before that")
+            })
+        };
+        writer.stop();
+        assert!(submitting.join().expect("everybody is answered") > 0);
+    }
+}
+
+#[test]
 fn a_full_store_says_no_and_serves_on() {
     let dir = TempDir::new().expect("a directory");
     let store = Store::open(dir.path(), StoreOptions { map_size: 512 << 10, ..options() }).expect("opens");

@@ -28,9 +28,9 @@ use crate::authority::Authority;
 use crate::feeds::{Feeds, SharedFeed};
 use crate::inbox::Inbox;
 use crate::store::{Store, StoreError};
-use crate::sync::Mutex;
 use crate::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Mutex, MutexGuard};
 use gauge::Gauge;
 use memos::Memos;
 use round::Round;
@@ -116,7 +116,8 @@ impl WriterStats {
 /// The writer's handle. Share it in an [`Arc`].
 #[derive(Debug)]
 pub struct Writer {
-    queue: Sender<Message>,
+    /// Taken away to say stop: behind the last thing that was submitted, the queue then ends.
+    queue: Mutex<Option<Sender<Message>>>,
     memos: Arc<Memos>,
     stats: Arc<WriterStats>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -127,7 +128,6 @@ enum Message {
     Job(Job),
     /// The first memo since the last time that they were written.
     Memos,
-    Stop,
 }
 
 impl Writer {
@@ -172,7 +172,7 @@ impl Writer {
             on_fatal(&text);
         };
         let thread = thread::Builder::new().name("writer".into()).spawn(run)?;
-        Ok(Self { queue, memos, stats, thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue: Mutex::new(Some(queue)), memos, stats, thread: Mutex::new(Some(thread)) })
     }
 
     /// Give the writer work. Returns at once; the queue is as long as there are requests in flight.
@@ -186,17 +186,21 @@ impl Writer {
             }
             job => Message::Job(job),
         };
-        if let Err(mpsc::SendError(Message::Job(job))) = self.queue.send(message) {
+        let sent = match &*lock(&self.queue) {
+            Some(queue) => queue.send(message),
+            None => Err(mpsc::SendError(message)),
+        };
+        if let Err(mpsc::SendError(Message::Job(job))) = sent {
             decline(job);
         }
     }
 
-    /// Do everything that was submitted before this, then end. Returns when that has happened.
+    /// Do everything that was submitted before this, then end. Returns when that has happened. Whatever is submitted
+    /// later is declined.
     pub fn stop(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // If the thread is gone already there is nothing to stop.
-            let _ = self.queue.send(Message::Stop);
+        drop(lock(&self.queue).take());
+        // Whoever else says stop meanwhile waits for the lock, and so for the end too.
+        if let Some(thread) = lock(&self.thread).take() {
             let _ = thread.join();
         }
     }
@@ -212,6 +216,11 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// What is under these locks is put in and taken out whole, so a panic elsewhere does no harm.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Nothing was begun: it is safe to say no.
@@ -237,54 +246,39 @@ struct Work {
 
 impl Work {
     fn run(&mut self) -> Result<(), StoreError> {
-        let mut stopping = false;
-        while !stopping {
+        loop {
             let mut round = Round::default();
             match self.wait() {
-                Some(message) => stopping = self.sort(message, &mut round),
-                None => {
+                Ok(message) => self.sort(message, &mut round),
+                Err(RecvTimeoutError::Timeout) => {
                     self.write_memos()?;
                     continue;
                 }
+                Err(RecvTimeoutError::Disconnected) => return self.write_memos(),
             }
-            while !stopping && !round.is_full(self.options.batch) {
+            while !round.is_full(self.options.batch) {
                 let Ok(message) = self.jobs.try_recv() else { break };
-                stopping = self.sort(message, &mut round);
+                self.sort(message, &mut round);
             }
             self.carry_out(round)?;
         }
-        self.write_memos()?;
-        while let Ok(message) = self.jobs.try_recv() {
-            if let Message::Job(job) = message {
-                decline(job);
-            }
-        }
-        Ok(())
     }
 
-    /// The next message. `None`: memos have waited long enough.
-    fn wait(&self) -> Option<Message> {
-        let received = match self.memos_due {
+    /// The next message. `Timeout`: memos have waited long enough. `Disconnected`: somebody said stop, and all is done.
+    fn wait(&self) -> Result<Message, RecvTimeoutError> {
+        match self.memos_due {
             None => self.jobs.recv().map_err(RecvTimeoutError::from),
             Some(due) => self.jobs.recv_timeout(due.saturating_duration_since(Instant::now())),
-        };
-        match received {
-            Ok(message) => Some(message),
-            Err(RecvTimeoutError::Timeout) => None,
-            // All handles are gone, and handles say stop when they go: this cannot be the first we hear of it.
-            Err(RecvTimeoutError::Disconnected) => Some(Message::Stop),
         }
     }
 
-    /// Put a message where it belongs. True: it said stop.
-    fn sort(&mut self, message: Message, round: &mut Round) -> bool {
+    /// Put a message where it belongs.
+    fn sort(&mut self, message: Message, round: &mut Round) {
         match message {
             Message::Job(job) => round.add(job),
             Message::Memos => {
                 self.memos_due.get_or_insert_with(|| Instant::now() + self.options.note_delay);
             }
-            Message::Stop => return true,
         }
-        false
     }
 }
