@@ -74,6 +74,11 @@ impl Inflater {
         self.more || !self.pending.is_empty()
     }
 
+    /// How many octets wait to be decoded.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Decode up to `plain.len()` octets; says how many. None only means that more input is needed.
     ///
     /// # Errors

@@ -127,6 +127,12 @@ impl Subscription {
         self.filter.wants_server(Location::server_of(location))
     }
 
+    /// How many names wait in the feed.
+    #[must_use]
+    pub fn behind(&self) -> usize {
+        lock(&self.feed).len()
+    }
+
     /// As [`Feeds::published`].
     #[must_use]
     pub fn published(&self) -> Revision {

@@ -17,13 +17,15 @@ pub struct Taken {
     pub replies: Vec<(Ticket, Reply)>,
     /// The connection's feed holds something that it may not have seen.
     pub changed: bool,
+    /// It is the connection's turn for long work.
+    pub turn: bool,
     /// The daemon is going down: say farewell.
     pub shutdown: bool,
 }
 
 impl Taken {
     fn is_empty(&self) -> bool {
-        self.replies.is_empty() && !self.changed && !self.shutdown
+        self.replies.is_empty() && !self.changed && !self.turn && !self.shutdown
     }
 }
 
@@ -52,6 +54,11 @@ impl Inbox {
     /// The connection's feed has something new.
     pub fn changed(&self) {
         self.put(|waiting| waiting.changed = true);
+    }
+
+    /// It is the connection's turn.
+    pub fn turn(&self) {
+        self.put(|waiting| waiting.turn = true);
     }
 
     /// The daemon is going down.

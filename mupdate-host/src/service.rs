@@ -2,7 +2,9 @@
 
 use std::{
     io::Write,
+    num::NonZero,
     sync::{Arc, Mutex, PoisonError},
+    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
@@ -19,7 +21,7 @@ use crate::{
     connections::{Connections, Place},
     exit::{Code, Fatal},
     feeds::Feeds,
-    link::{Clients, Peer},
+    link::{Clients, Peer, Turns},
     store::{OpenError, Store, StoreError, StoreOptions},
     users::{self, FirstUser, Users},
     writer::{Writer, WriterOptions},
@@ -43,6 +45,8 @@ pub struct Service {
     pub connections: Arc<Connections>,
     /// Who has an UPDATE stream.
     pub clients: Arc<Clients>,
+    /// Who is at long work.
+    pub turns: Arc<Turns>,
     settings: ArcSwap<Settings>,
     capacity: usize,
     refusal_logged: Mutex<Option<Instant>>,
@@ -98,6 +102,7 @@ impl Service {
             auth,
             connections: Arc::default(),
             clients: Arc::default(),
+            turns: Arc::new(Turns::new(available_parallelism().map_or(1, NonZero::get))),
             settings: ArcSwap::from_pointee(settings),
             capacity,
             refusal_logged: Mutex::default(),

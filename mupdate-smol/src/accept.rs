@@ -7,15 +7,25 @@ use mupdate_host::{
     listen::{self, Exhaustion},
     service::Service,
 };
-use smol::{Executor, future::FutureExt};
+use smol::{
+    Executor,
+    future::{self, FutureExt},
+};
 use socket2::Socket;
 
 use crate::connection;
 
+/// Connections that are accepted in a row before others go on. That many may have to be greeted before a command is
+/// looked at that comes in the middle of a storm.
+const ROW: usize = 8;
+
 /// Accept for ever; each connection becomes a task of its own.
 pub async fn accept(listener: Async<Socket>, service: Arc<Service>, executor: Arc<Executor<'static>>) {
     let mut exhaustion = Exhaustion::default();
-    loop {
+    for accepted in 1_usize.. {
+        if accepted % ROW == 0 {
+            future::yield_now().await;
+        }
         match listener.read_with(listen::accept).await {
             Ok((socket, peer)) => {
                 if let Some(place) = service.admit(&peer, &socket) {

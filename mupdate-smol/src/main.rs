@@ -55,12 +55,13 @@ impl Runtime for Smol {
             let task = accept::accept(Async::new(listener)?, Arc::clone(service), Arc::clone(&executor));
             self.acceptors.push(executor.spawn(task));
         }
-        // Two at least: one may be waiting for the disk under a page of the store.
-        let cores = available_parallelism().map_or(1, NonZero::get).max(2);
-        for core in 0..cores {
+        // One more than processors, which is one more than there are turns for long work: short work always finds one that
+        // is free, and the system shares out the processors.
+        let threads = available_parallelism().map_or(1, NonZero::get) + 1;
+        for number in 0..threads {
             let executor = Arc::clone(&executor);
             thread::Builder::new()
-                .name(format!("smol-{core}"))
+                .name(format!("smol-{number}"))
                 .spawn(move || block_on(executor.run(std::future::pending::<()>())))?;
         }
         Ok(())

@@ -6,15 +6,25 @@ use bytes::{Buf, BytesMut};
 
 use crate::deflate::{DeflateError, Deflater, Inflater};
 
-/// Plain octets that DEFLATE may yield before the session has looked at them.
-const STEP: usize = 16 * 1024;
+/// Octets that the session is given at a time. It goes through all the commands in them before anybody else has a say,
+/// so it is no more than a large command or a hundred of the smallest, which is some ten microseconds.
+pub(super) const PIECE: usize = 1024;
+
+/// Octets that wait for the session, beyond which no more are read. Less is read ahead only to keep a pipeline going and
+/// to notice that a peer has closed.
+const READ_AHEAD: usize = 16 * 1024;
+
+/// A waiting room that is larger is given back when it is empty: idle connections are many.
+const KEEP: usize = 4 * 1024;
 
 /// The layers of one connection.
 ///
 /// - Octets of the session leave through `out` itself while there is no layer, so nothing is copied.
-/// - With a layer, compressed input stays compressed until the session wants more.
+/// - Input waits here, as it came, until the session wants more of it: compressed octets stay compressed.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
+    /// Input without a layer.
+    plain: BytesMut,
     deflate: Option<Box<Deflate>>,
 }
 
@@ -27,8 +37,12 @@ struct Deflate {
 }
 
 impl Layers {
-    /// From here on everything is compressed, both ways.
+    /// From here on everything is compressed, both ways. Whatever came before was for the session.
     pub fn compress(&mut self) {
+        debug_assert!(
+            self.plain.is_empty(),
+            "octets that were sent ahead of a layer are not taken for its own"
+        );
         self.deflate = Some(Box::default());
     }
 
@@ -36,28 +50,40 @@ impl Layers {
         self.deflate.is_some()
     }
 
-    /// Octets from the socket: kept, or if there is no layer, given back as they are.
-    pub fn received<'a>(&mut self, octets: &'a [u8]) -> Option<&'a [u8]> {
+    /// Octets from the socket.
+    pub fn received(&mut self, octets: &[u8]) {
         match &mut self.deflate {
-            None => Some(octets),
-            Some(deflate) => {
-                deflate.inflater.push(octets);
-                None
-            }
+            None => self.plain.extend_from_slice(octets),
+            Some(deflate) => deflate.inflater.push(octets),
         }
     }
 
-    /// Input is waiting inside a layer.
+    /// Input is waiting.
     pub fn holds_input(&self) -> bool {
-        self.deflate.as_ref().is_some_and(|deflate| deflate.inflater.ready())
+        self.deflate.as_ref().map_or(!self.plain.is_empty(), |deflate| deflate.inflater.ready())
     }
 
-    /// Give `take` some of the waiting input.
+    /// There is room for more.
+    pub fn wants_input(&self) -> bool {
+        self.deflate.as_ref().map_or(self.plain.len(), |deflate| deflate.inflater.pending()) < READ_AHEAD
+    }
+
+    /// Give `take` a piece of the waiting input. It may be empty.
     pub fn step(&mut self, take: impl FnOnce(&[u8])) -> Result<(), DeflateError> {
-        if let Some(deflate) = &mut self.deflate {
-            let mut plain = [0; STEP];
-            let length = deflate.inflater.step(&mut plain)?;
-            take(&plain[..length]);
+        match &mut self.deflate {
+            None => {
+                let piece = self.plain.len().min(PIECE);
+                take(&self.plain[..piece]);
+                self.plain.advance(piece);
+                if self.plain.is_empty() && self.plain.capacity() > KEEP {
+                    self.plain = BytesMut::new();
+                }
+            }
+            Some(deflate) => {
+                let mut plain = [0; PIECE];
+                let length = deflate.inflater.step(&mut plain)?;
+                take(&plain[..length]);
+            }
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ mod pump;
 mod request;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::{
     io,
@@ -31,16 +32,27 @@ pub use self::{
     clients::Clients,
     peer::Peer,
     pump::{Linger, Readiness},
+    turns::Turns,
 };
-use self::{layers::Layers, request::Requests};
+use self::{layers::Layers, request::Requests, turns::Turn};
 use crate::{connections::Place, inbox::Inbox, service::Service};
 
-/// Steps of a session before it lets others run. A peer that pipelines keeps its own connection busy, no other.
-const STEPS: usize = 64;
+/// Steps of a session that need no [turn](Turns) however long they take. A command takes three, and whoever sends one at a
+/// time is not to wait for a turn because the system had something else to do meanwhile.
+const FEW: usize = 4;
 
-/// Nor does it go on for longer than this, whatever its steps are: those of a walk through very many mailboxes take a
-/// millisecond or more each.
-const SLICE: Duration = Duration::from_millis(2);
+/// Steps that need none if they take no longer than [`SHORT`].
+const STEPS: usize = 32;
+
+/// How long steps without a turn may take, unless they are [`FEW`].
+const SHORT: Duration = Duration::from_micros(250);
+
+/// Pieces of input that a session is given when its peer has vanished: as much as is read ahead, and of what grows in
+/// inflating as much as is reasonable.
+const WAITING: usize = 64;
+
+/// How long a turn is. A peer that pipelines keeps its own connection busy, no other.
+const TURN: Duration = Duration::from_millis(2);
 
 /// One connection.
 ///
@@ -52,6 +64,7 @@ const SLICE: Duration = Duration::from_millis(2);
 pub struct Link {
     session: ServerSession,
     requests: Requests,
+    turn: Turn,
     inbox: Arc<Inbox>,
     place: Place,
     layers: Layers,
@@ -63,6 +76,8 @@ pub struct Link {
     waiting_since: Option<Instant>,
     /// Whatever is written is lost.
     deaf: bool,
+    /// The peer has closed its side, which the session learns after all that was sent before.
+    eof: bool,
     end: Option<End>,
 }
 
@@ -113,6 +128,7 @@ impl Link {
         Self {
             session: ServerSession::new(Arc::clone(&settings.session), requests.facts(false), now),
             requests,
+            turn: Turn::new(&service.turns, &inbox),
             inbox,
             place,
             layers: Layers::default(),
@@ -121,22 +137,21 @@ impl Link {
             stall: settings.stall,
             waiting_since: None,
             deaf: false,
+            eof: false,
             end: None,
         }
     }
 
     /// Octets from the socket.
-    pub fn received(&mut self, octets: &[u8], now: Instant) {
-        if self.end.is_none()
-            && let Some(plain) = self.layers.received(octets)
-        {
-            self.session.receive(plain, now);
+    pub fn received(&mut self, octets: &[u8]) {
+        if self.end.is_none() {
+            self.layers.received(octets);
         }
     }
 
     /// The peer closed its side. What it sent before is still answered.
     pub fn end_of_input(&mut self) {
-        self.session.receive_eof();
+        self.eof = true;
     }
 
     /// The peer takes nothing any more. The changes that it has sent are still carried out: clients of Cyrus close without
@@ -144,6 +159,12 @@ impl Link {
     pub fn broken(&mut self, error: &io::Error) {
         debug!(connection = self.place.number(), peer = %self.requests.peer(), %error, "connection lost");
         self.deaf = true;
+        // Of a session that is abandoned nothing more is wanted, so what waits goes in before, within bounds.
+        for _ in 0..WAITING {
+            if self.end.is_some() || !self.layers.holds_input() || !self.give(Instant::now()) {
+                break;
+            }
+        }
         self.session.abandon();
         self.layers.wrote(&mut self.out, usize::MAX);
     }
@@ -167,7 +188,10 @@ impl Link {
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
             self.session.handle_timeout(now);
         }
-        let mut again = self.advance(now);
+        let mut again = !self.turn.is_waiting() && self.advance(now);
+        if !again {
+            self.turn.leave();
+        }
         if let Err(error) = self.layers.seal(&mut self.out) {
             self.layer_failed(&error);
         }
@@ -188,23 +212,32 @@ impl Link {
         if taken.changed {
             self.session.changed();
         }
+        if taken.turn {
+            self.turn.arrived();
+        }
         if taken.shutdown {
             self.session.shutdown("server is shutting down");
         }
         answered
     }
 
-    /// Let the session go on; true if it could go on still.
+    /// Let the session go on; true if it could go on still. False also while it has to wait for its turn.
     fn advance(&mut self, now: Instant) -> bool {
         let started = Instant::now();
-        for _ in 0..STEPS {
+        for steps in 0.. {
             if self.end.is_some() || !self.layers.flushed() {
                 return false;
             }
-            if started.elapsed() > SLICE {
-                return true;
+            if self.turn.is_in() {
+                if started.elapsed() > TURN {
+                    // Nobody may be waiting for it; then it goes on.
+                    self.turn.leave();
+                    return self.turn.enter();
+                }
+            } else if self.is_long(steps, started) && !self.turn.enter() {
+                return false;
             }
-            if self.requests.go_on(&mut self.session) {
+            if self.requests.go_on(&mut self.session, &mut self.out) {
                 continue;
             }
             match self.session.poll(&mut self.out, now) {
@@ -214,7 +247,7 @@ impl Link {
                 Output::Note(note) => self.note(note),
                 Output::Upgrade(layer) => self.upgrade(layer, now),
                 Output::Blocked(On::Reply) if self.collect() => {}
-                Output::Blocked(On::Input | On::Stream | On::Reply) if self.decode(now) => {}
+                Output::Blocked(On::Input | On::Stream) if self.decode(now) => {}
                 Output::Blocked(_) => return false,
                 Output::Closed(reason) => {
                     self.log_end(&reason);
@@ -226,11 +259,28 @@ impl Link {
         true
     }
 
-    /// Give the session some of the input that is waiting inside a layer, if it wants any; false if nothing was given.
+    /// What the session does needs a turn by now.
+    fn is_long(&self, steps: usize, started: Instant) -> bool {
+        self.requests.are_long() || steps >= STEPS || (steps >= FEW && started.elapsed() > SHORT)
+    }
+
+    /// Give the session some of the input that is waiting, or tell it that there is no more; false if it was given nothing.
     fn decode(&mut self, now: Instant) -> bool {
-        if !self.session.wants_input() || !self.layers.holds_input() {
+        if !self.session.wants_input() {
             return false;
         }
+        if self.layers.holds_input() && self.give(now) {
+            return true;
+        }
+        let ended = self.eof && self.end.is_none();
+        if ended {
+            self.session.receive_eof();
+        }
+        ended
+    }
+
+    /// Give the session the next piece that is not empty; false if there was none.
+    fn give(&mut self, now: Instant) -> bool {
         let mut given = false;
         while !given && self.layers.holds_input() {
             let session = &mut self.session;
@@ -247,6 +297,12 @@ impl Link {
     }
 
     fn upgrade(&mut self, layer: Layer, now: Instant) {
+        if self.layers.holds_input() {
+            let reason = Reason::Injected(layer);
+            self.log_end(&reason);
+            self.end = Some(End::Session(reason));
+            return;
+        }
         match layer {
             Layer::Deflate => self.layers.compress(),
             // Not offered, so the session never asks for it.
@@ -267,8 +323,9 @@ impl Link {
         }
         let open = self.end.is_none();
         let read = open
+            && !self.eof
             && self.session.wants_input()
-            && !self.layers.holds_input()
+            && self.layers.wants_input()
             && self.output().len() < self.high_water;
         let timeout = if open { self.session.poll_timeout() } else { None };
         Wait {

@@ -38,7 +38,7 @@ impl Link {
         now: Instant,
     ) -> bool {
         let wrote = wait.write && ready.write && self.write(&mut socket, ready, now);
-        let read = wait.read && ready.read && self.read(&mut socket, ready, now);
+        let read = wait.read && ready.read && self.read(&mut socket, ready);
         wrote || read
     }
 
@@ -68,14 +68,14 @@ impl Link {
         moved
     }
 
-    fn read<S: Read>(&mut self, socket: &mut S, ready: &mut Readiness, now: Instant) -> bool {
+    fn read<S: Read>(&mut self, socket: &mut S, ready: &mut Readiness) -> bool {
         let mut chunk = [0; CHUNK];
         match retry(|| socket.read(&mut chunk)) {
             Ok(0) => self.end_of_input(),
             Ok(length) => {
                 // A socket that gives less than it was asked for has no more.
                 ready.read = length == CHUNK;
-                self.received(&chunk[..length], now);
+                self.received(&chunk[..length]);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 ready.read = false;

@@ -22,6 +22,20 @@ use crate::{
 /// What the peer is told when the store cannot be read; the log has the rest.
 const UNREADABLE: &str = "the directory cannot be read; see the server's log";
 
+/// Changes that are so many that to read them is long work.
+const MANY: usize = 32;
+
+/// What is not done at once, but in a [turn](super::Turns).
+#[derive(Debug)]
+enum Long {
+    /// The next page of the walk under way.
+    Page,
+    /// The changes that wait.
+    Drain,
+    /// What the subscriber can have lost is being looked for.
+    Search(Reannounce),
+}
+
 /// One connection's side of everything that is shared.
 #[derive(Debug)]
 pub(super) struct Requests {
@@ -34,8 +48,8 @@ pub(super) struct Requests {
     /// Where the walk begun last has come to.
     pager: Option<Pager>,
     subscription: Option<Subscription>,
-    /// What the subscriber can have lost is being looked for.
-    search: Option<(Ticket, Reannounce)>,
+    /// Work that takes long, to be gone on with.
+    long: Option<(Ticket, Long)>,
     /// Under which name the subscriber is remembered, if under any.
     pub client: Option<ClientStream>,
 }
@@ -52,7 +66,7 @@ impl Requests {
             origin: None,
             pager: None,
             subscription: None,
-            search: None,
+            long: None,
             client: None,
         }
     }
@@ -66,7 +80,13 @@ impl Requests {
         LayerFacts { mechanisms: self.login.mechanisms(), starttls: false, tls: false, compressed }
     }
 
-    /// Do what the session asks for: reads at once, the rest by others, who answer through the inbox.
+    /// There is long work to go on with.
+    pub fn are_long(&self) -> bool {
+        self.long.is_some()
+    }
+
+    /// Do what the session asks for: short reads at once, long ones by and by with [`go_on`](Self::go_on), the rest
+    /// by others, who answer through the inbox.
     pub fn carry_out(
         &mut self,
         session: &mut ServerSession,
@@ -85,17 +105,26 @@ impl Requests {
                 Ok(())
             }
             Request::Find(mailbox) => self.service.store.find(&mailbox, session.rows(ticket, out)),
-            Request::Walk(scope) => self.service.store.pager(scope).and_then(|pager| {
+            Request::Walk(scope) => self.service.store.pager(scope).map(|pager| {
                 self.pager = Some(pager);
-                self.page(session, out, ticket)
+                self.long = Some((ticket, Long::Page));
             }),
-            Request::More => self.page(session, out, ticket),
+            Request::More => {
+                self.long = Some((ticket, Long::Page));
+                Ok(())
+            }
             Request::Subscribe(filter) => {
                 self.subscribe(session, filter);
                 session.reply(ticket, Reply::Subscribed);
                 Ok(())
             }
             Request::Reannounce => self.reannounce(session, ticket),
+            Request::Drain
+                if self.subscription.as_ref().is_some_and(|subscription| subscription.behind() > MANY) =>
+            {
+                self.long = Some((ticket, Long::Drain));
+                Ok(())
+            }
             Request::Drain => self.drain(session, out, ticket),
             Request::Barrier => {
                 self.barrier(session, ticket);
@@ -185,25 +214,39 @@ impl Requests {
         };
         match &self.subscription {
             Some(subscription) => {
-                self.search = Some((ticket, self.service.store.reannounce(since, subscription)));
+                self.long = Some((ticket, Long::Search(self.service.store.reannounce(since, subscription))));
                 Ok(())
             }
             None => missing(session, ticket, "subscription"),
         }
     }
 
-    /// Go on with what is done in steps; false if there is nothing.
-    pub fn go_on(&mut self, session: &mut ServerSession) -> bool {
-        let (Some((ticket, mut search)), Some(subscription)) = (self.search.take(), &self.subscription)
-        else {
-            return false;
+    /// Go on with what takes long; false if there is nothing.
+    pub fn go_on(&mut self, session: &mut ServerSession, out: &mut BytesMut) -> bool {
+        let Some((ticket, long)) = self.long.take() else { return false };
+        let done = match long {
+            Long::Page => self.page(session, out, ticket),
+            Long::Drain => self.drain(session, out, ticket),
+            Long::Search(search) => self.search(session, ticket, search),
         };
-        match self.service.store.reannounce_some(&mut search, subscription) {
-            Ok(Some(revision)) => session.reply(ticket, Reply::Reannounced { revision }),
-            Ok(None) => self.search = Some((ticket, search)),
-            Err(error) => self.unreadable(session, ticket, &error),
+        if let Err(error) = done {
+            self.unreadable(session, ticket, &error);
         }
         true
+    }
+
+    fn search(
+        &mut self,
+        session: &mut ServerSession,
+        ticket: Ticket,
+        mut search: Reannounce,
+    ) -> Result<(), StoreError> {
+        let Some(subscription) = &self.subscription else { return missing(session, ticket, "subscription") };
+        match self.service.store.reannounce_some(&mut search, subscription)? {
+            Some(revision) => session.reply(ticket, Reply::Reannounced { revision }),
+            None => self.long = Some((ticket, Long::Search(search))),
+        }
+        Ok(())
     }
 
     fn unreadable(&self, session: &mut ServerSession, ticket: Ticket, error: &StoreError) {

@@ -50,7 +50,7 @@ struct Connection {
 
 impl Connection {
     fn send(&mut self, octets: impl AsRef<[u8]>) {
-        self.link.received(octets.as_ref(), Instant::now());
+        self.link.received(octets.as_ref());
     }
 
     /// Run until there is something for the peer, or the connection is over; take it all.
@@ -131,7 +131,7 @@ fn a_peer_that_does_not_read_is_not_read_from_and_dropped_in_the_end() {
     let mut wait = deaf.link.run(start);
     let mut sent = 0;
     while wait.read {
-        deaf.link.received(&b"F FIND \"user.nobody\"\r\n".repeat(50), start);
+        deaf.link.received(&b"F FIND \"user.nobody\"\r\n".repeat(50));
         wait = deaf.link.run(start);
         while wait.again {
             wait = deaf.link.run(start);
@@ -147,14 +147,59 @@ fn a_peer_that_does_not_read_is_not_read_from_and_dropped_in_the_end() {
     assert_eq!(deaf.link.run(later + Duration::from_secs(5)).closed, Some(Closing::Now));
 }
 
+/// Long work has its limits, whoever wants it: with no turn left a pipeline stops after a while, and a list does not begin.
 #[test]
-fn a_peer_that_pipelines_lets_others_run() {
+fn long_work_waits_for_its_turn_and_short_work_does_not() {
     let host = Host::new("");
-    let mut eager = host.login("127.0.0.1:1");
-    eager.send("F FIND \"user.nobody\"\r\n".repeat(STEPS * 3));
-    assert!(eager.link.run(Instant::now()).again);
+    let nobody = Inbox::new(Box::new(|| {}));
+    let mut taken = Vec::new();
+    loop {
+        let mut turn = Turn::new(&host.service.turns, &nobody);
+        if !turn.enter() {
+            break;
+        }
+        taken.push(turn);
+    }
+    let (mut eager, mut curious) = (host.login("127.0.0.1:1"), host.login("127.0.0.1:2"));
+    eager.send("F FIND \"user.nobody\"\r\n".repeat(STEPS * 3) + "Z NOOP\r\n");
+    curious.send("L LIST\r\n");
+    assert!(!eager.link.run(Instant::now()).again && !curious.link.run(Instant::now()).again);
     let answers = eager.link.output().iter().filter(|&&octet| octet == b'\n').count();
     assert!((1..=STEPS).contains(&answers), "{answers}");
+    assert!(curious.link.output().is_empty());
+    // They can be woken as often as one likes.
+    assert!(!eager.link.run(Instant::now()).again);
+    assert_eq!(eager.link.output().iter().filter(|&&octet| octet == b'\n').count(), answers);
+
+    let mut backend = host.login("127.0.0.1:3");
+    backend.ask("X RESERVE \"user.a\" \"be1!p\"\r\n", "X OK");
+    backend.ask("F FIND \"user.a\"\r\n", "F OK");
+
+    taken.pop();
+    eager.until("Z OK");
+    assert!(curious.until("L OK").contains("user.a"));
+}
+
+#[test]
+fn whoever_waits_for_a_turn_and_vanishes_leaves_it_to_others() {
+    let host = Host::new("");
+    let nobody = Inbox::new(Box::new(|| {}));
+    let mut turns: Vec<_> = (0..1000).map(|_| Turn::new(&host.service.turns, &nobody)).collect();
+    turns.retain_mut(Turn::enter);
+    let mut gone = host.login("127.0.0.1:1");
+    gone.send("L LIST\r\n");
+    let _ = gone.link.run(Instant::now());
+    assert!(gone.link.turn.is_waiting());
+    gone.link.broken(&ErrorKind::BrokenPipe.into());
+    turns.clear();
+    assert_eq!(gone.rest(), (String::new(), Closing::Now));
+    drop(gone);
+    let free: Vec<_> = (0..1000)
+        .map(|_| Turn::new(&host.service.turns, &nobody))
+        .map(|mut turn| (turn.enter(), turn))
+        .take_while(|(entered, _)| *entered)
+        .collect();
+    assert_eq!(free.len(), std::thread::available_parallelism().map_or(1, usize::from));
 }
 
 #[test]
