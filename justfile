@@ -11,6 +11,9 @@ net := env("MURDER_NET", "14")
 # The daemons that they run against.
 daemons := env("DAEMONS", "mupdated mupdated-sync")
 
+# Where the hostile peers' daemons keep their data: in memory, as it is not the disk that is measured there.
+hostile_dir := env("HOSTILE_DIR", "/dev/shm")
+
 export RUSTDOCFLAGS := "-D warnings"
 
 # List the recipes.
@@ -96,6 +99,10 @@ syslog:
 # Both daemons with real Cyrus 3.6.1: backend, frontend, replicated pair, failover, restarts (root, Debian).
 interop FILTER="":
     cargo test --locked -p mupdate-tests --test interop -- {{FILTER}}
+
+# Hostile peers, and how long an honest client waits beside them (a quiet machine): just hostile bomb --report-only
+hostile *ARGS:
+    TMPDIR={{hostile_dir}} cargo test --release --locked -p mupdate-tests --test hostile -- {{ARGS}}
 
 # All scenarios and a share of the matrix, from the scripts beside this repository, against both daemons (root, Debian).
 second-opinion: scenarios (matrix "--only push --only renamed --only together --only frontend --versions 3.2,3.12")
