@@ -1,6 +1,6 @@
 //! Peers that cost by what they do not do.
 
-use std::{fmt::Write as _, net::SocketAddr, thread, time::Duration};
+use std::{io::Write as _, net::SocketAddr, thread, time::Duration};
 
 use bytes::Bytes;
 
