@@ -71,6 +71,17 @@ fuzz-all SECONDS="60":
     cargo +nightly fuzz build
     for target in $(cargo +nightly fuzz list); do just fuzz "$target" {{SECONDS}}; done
 
+# Model checking: every order of the small parts (loom), many orders of the whole for 2 times SECONDS a model (shuttle).
+model SECONDS="5":
+    RUSTFLAGS="--cfg loom" cargo test --locked --target-dir target/loom -p mupdate-host --test loom -- \
+        --nocapture --test-threads 2
+    [ ! -w /dev/shm ] || export TMPDIR=/dev/shm; RUSTFLAGS="--cfg shuttle" MODEL_SECONDS={{SECONDS}} \
+        cargo test --locked --target-dir target/shuttle -p mupdate-host --test shuttle -- --nocapture --test-threads 2
+
+# Break the concurrent core in obvious ways, and see the models notice: just model-mutants inbox
+model-mutants *WORDS:
+    [ ! -w /dev/shm ] || export TMPDIR=/dev/shm; scripts/model-mutants {{WORDS}}
+
 # Install the cargo tools that check and fuzz need, where they are missing.
 tools:
     command -v cargo-deny > /dev/null || cargo install --locked cargo-deny

@@ -1,6 +1,6 @@
 //! Loom's, and what it lacks. Channels and threads stay the standard library's: what needs them is checked with shuttle.
 
-use std::sync::LockResult;
+use std::sync::{LockResult, PoisonError};
 use std::time::Duration;
 
 pub use loom::sync::{Mutex, MutexGuard, atomic::AtomicU64};
@@ -24,7 +24,7 @@ impl Condvar {
     ) -> LockResult<(MutexGuard<'a, T>, ())> {
         // Without time to wait, there is nothing to wait for.
         while condition(&mut guard) && !limit.is_zero() {
-            guard = self.0.wait(guard)?;
+            guard = self.0.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
         Ok((guard, ()))
     }
