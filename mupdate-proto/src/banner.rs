@@ -265,7 +265,9 @@ mod tests {
             (CompressLines::Both, "* COMPRESS \"DEFLATE\"\r\n* COMPRESS DEFLATE\r\n"),
         ] {
             let banner = Banner { compress, ..cyrus() };
-            assert_eq!(encoded(&banner), CYRUS.replace("* COMPRESS \"DEFLATE\"\r\n", lines).as_str());
+            let expected = CYRUS.replace("* COMPRESS \"DEFLATE\"\r\n", lines);
+            assert_eq!(encoded(&banner), expected.as_str());
+            assert_eq!(read(&expected), Ok(Some(banner)));
         }
     }
 
@@ -297,7 +299,9 @@ mod tests {
         let not = Err(MalformedReason::NotABanner);
         assert_eq!(read("220 mail.example SMTP"), not);
         assert_eq!(read("* OK IMAP4rev1"), not);
-        assert_eq!(read("* BYE \"too many\""), not);
+        for status in ["NO", "BAD", "BYE"] {
+            assert_eq!(read(&format!("* {status} \"too many\"")), not);
+        }
         assert_eq!(read(""), Ok(None));
         assert_eq!(read(&"* AUTH \"X\"\r\n".repeat(BannerReader::MAX_LINES)), Ok(None));
         assert_eq!(read(&"* AUTH \"X\"\r\n".repeat(BannerReader::MAX_LINES + 1)), not);

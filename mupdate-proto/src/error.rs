@@ -191,6 +191,37 @@ mod tests {
         assert_eq!(status(MalformedReason::UnknownCommand), Status::Bad);
     }
 
+    /// Administrators search their logs for the words of Cyrus's own server.
+    #[test]
+    fn texts_are_those_of_cyrus_where_it_has_one() {
+        for (reason, text) in [
+            (MalformedReason::NullCommand, "Null command"),
+            (MalformedReason::NeedCommand, "Need command"),
+            (MalformedReason::BadTag, "Invalid tag"),
+            (MalformedReason::UnknownCommand, "Unrecognized command"),
+            (MalformedReason::MissingArguments, "Missing arguments"),
+            (MalformedReason::ExtraArguments, "Extra arguments"),
+            (MalformedReason::UnquotedArgument, "strings must be quoted or literal"),
+            (MalformedReason::NotABanner, "not a MUPDATE banner"),
+            (BadString::Unclosed.into(), "quoted string has no end"),
+            (BadString::BadEscape.into(), "quoted string has an unknown escape"),
+            (BadString::Forbidden.into(), "quoted string holds a NUL, CR or LF"),
+            (BadString::BadLiteral.into(), "literal is not well formed"),
+            (BadString::NoSpace.into(), "arguments must be separated by a space"),
+            (InvalidName::Empty.into(), "mailbox name is empty"),
+            (InvalidLocation::NoServer.into(), "location has no server"),
+            (InvalidServer::Bang.into(), "server name holds a !"),
+        ] {
+            assert_eq!(Malformed { tag: None, reason }.to_string(), text);
+        }
+        assert_eq!(FrameError::LiteralLength.to_string(), "literal length is out of range");
+        assert_eq!(FrameError::LineTooLong.to_string(), "line is too long");
+        assert_eq!(FrameError::LiteralTooLong.to_string(), "literal is too long");
+        assert_eq!(LimitKind::Line.to_string(), "line is too long");
+        assert_eq!(LimitKind::Literal.to_string(), "literal is too long");
+        assert_eq!(LimitKind::Message.to_string(), "command is too long");
+    }
+
     /// An answer is sent quoted; a text without quotes in it is readable by everybody.
     #[test]
     fn texts_hold_nothing_to_escape() {

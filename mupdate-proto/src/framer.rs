@@ -216,10 +216,8 @@ impl Framer {
         let skipped = dropping.literal.min(self.buffer.len() - self.start);
         dropping.literal -= skipped;
         self.start += skipped;
-        if dropping.literal > 0 {
-            return Ok(Step::Wait);
-        }
 
+        // Nothing, as long as the literal is not over.
         let octets = &self.buffer[self.start..];
         let lf = memchr(b'\n', octets);
         let end = lf.unwrap_or(octets.len());
@@ -322,6 +320,13 @@ mod tests {
         assert_eq!(frames(SMALL, stream), expected);
     }
 
+    /// The CR belongs to the literal, though an LF comes after it.
+    #[test]
+    fn a_literal_may_end_in_a_cr() {
+        let stream = b"A FIND {2+}\r\na\r\nB NOOP\n";
+        assert_eq!(frames(SMALL, stream), [message(b"A FIND {2+}\r\na\r"), message(b"B NOOP")]);
+    }
+
     #[test]
     fn leave_is_given_once_per_synchronising_literal() {
         let mut framer = Framer::new(SMALL);
@@ -361,6 +366,16 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_tag_is_still_answered_when_its_message_is_too_long() {
+        let limits = Limits { line: 80, message: 200, ..SMALL };
+        let stream = |tag: usize| [&vec![b'x'; tag][..], b" FIND {9}\r\n"].concat();
+        let tag = Tag::new(vec![b'x'; Tag::MAX]).expect("as long as may be");
+        let limit = LimitKind::Literal;
+        assert_eq!(frames(limits, &stream(Tag::MAX)), [Ok(Frame::TooLong { tag: Some(tag), limit })]);
+        assert_eq!(frames(limits, &stream(Tag::MAX + 1)), [too_long(None, limit)]);
+    }
+
+    #[test]
     fn a_long_line_is_dropped_with_its_literals() {
         let stream = b"A FIND \"12345678901234567890\" {3+}\r\nB\n\n {2+}\r\nC\n\r\nD NOOP\r\n";
         assert_eq!(frames(SMALL, stream), [too_long(Some("A"), LimitKind::Line), message(b"D NOOP")]);
@@ -371,6 +386,14 @@ mod tests {
         let stream = [&[b'x'; 16 * 16][..], b"\nA NOOP\n"].concat();
         assert_eq!(frames(SMALL, &stream), [too_long(None, LimitKind::Line), message(b"A NOOP")]);
         assert_eq!(frames(SMALL, &[b'x'; 16 * 16 + 1]), [Err(FrameError::LineTooLong)]);
+    }
+
+    #[test]
+    fn a_line_after_a_literal_is_waited_for_as_long() {
+        let stream = [b"A {8+}\r\n12345678", &[b'x'; 16 * 16][..], b"\nA NOOP\n"].concat();
+        assert_eq!(frames(SMALL, &stream), [too_long(Some("A"), LimitKind::Line), message(b"A NOOP")]);
+        let stream = [b"A {8+}\r\n12345678", &[b'x'; 16 * 16 + 1][..]].concat();
+        assert_eq!(frames(SMALL, &stream), [Err(FrameError::LineTooLong)]);
     }
 
     #[test]
@@ -432,6 +455,12 @@ mod tests {
         framer.push(b"\n");
         assert!(matches!(framer.next(), Ok(Some(Frame::Message(_)))));
         assert_eq!((framer.buffered(), framer.buffer.capacity()), (0, 0));
+        for (length, kept) in [(100, true), (KEEP, true), (KEEP + 1, false)] {
+            framer.buffer = Vec::with_capacity(length);
+            framer.push(b"A NOOP\n");
+            assert_eq!(framer.next(), message(b"A NOOP").map(Some));
+            assert_eq!(framer.buffer.capacity() > 0, kept, "a buffer of {length}");
+        }
     }
 
     #[test]

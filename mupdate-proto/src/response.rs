@@ -212,6 +212,7 @@ mod tests {
         assert_eq!(encoded(&reserve), "X1 RESERVE \"user.a\" \"be1!\"\r\n");
         assert_eq!(encoded(&Response::Delete { tag, name: b"user.a" }), "X1 DELETE \"user.a\"\r\n");
         assert_eq!(encoded(&Response::GoAhead), "+ go ahead\r\n");
+        assert_eq!(Status::ALL.map(|status| status.to_string()), ["OK", "NO", "BAD", "BYE"]);
     }
 
     #[test]

@@ -167,6 +167,7 @@ mod tests {
         assert_eq!(SaslLine::parse(b"Zm9v"), Ok(SaslLine::Data(b"foo".to_vec())));
         assert_eq!(SaslLine::parse(b"*"), Ok(SaslLine::Cancel));
         assert_eq!(SaslLine::parse(b"* "), Err(BadBase64));
+        assert_eq!(BadBase64.to_string(), "invalid base64");
 
         let mut out = BytesMut::new();
         encode_challenge(b"", &mut out);
@@ -178,5 +179,6 @@ mod tests {
     #[test]
     fn debug_hides_passwords() {
         assert_eq!(format!("{:?}", SaslLine::Data(b"secret".to_vec())), "Data(<6 octets>)");
+        assert_eq!(format!("{:?}", SaslLine::Cancel), "Cancel");
     }
 }

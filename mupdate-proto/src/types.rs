@@ -377,6 +377,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_is_told() {
+        for (octet, text) in [(0, "a NUL"), (b'\r', "a CR"), (b'\n', "an LF")] {
+            assert_eq!(InvalidName::Forbidden(octet).to_string(), format!("mailbox name holds {text}"));
+            assert_eq!(InvalidServer::Forbidden(octet).to_string(), format!("server name holds {text}"));
+        }
+        assert_eq!(InvalidName::Empty.to_string(), "mailbox name is empty");
+        assert_eq!(InvalidServer::Empty.to_string(), "server name is empty");
+        assert_eq!(InvalidServer::Bang.to_string(), "server name holds a !");
+        assert_eq!(InvalidLocation::NoServer.to_string(), "location has no server");
+        assert_eq!(InvalidLocation::TwoBangs.to_string(), "location has more than one !");
+        assert_eq!(InvalidLocation::Forbidden.to_string(), "location holds a NUL, CR or LF");
+        assert_eq!(InvalidTag.to_string(), "Invalid tag");
+    }
+
+    /// A map with names as its keys is asked with what stands in a message.
+    #[test]
+    fn a_checked_string_is_as_good_as_its_octets() {
+        let acl = Acl::new("a\tlrs\t");
+        assert_eq!(acl.as_ref(), b"a\tlrs\t");
+        assert_eq!(acl.clone().into_bytes(), "a\tlrs\t");
+        let servers = std::collections::BTreeSet::from([ServerName::new("be1").expect("a name")]);
+        assert!(servers.contains(&b"be1"[..]) && !servers.contains(&b"be2"[..]));
+    }
+
+    #[test]
     fn what_goes_into_logs_is_escaped() {
         let acl = Acl::new("a\tlrs\t\"\r\n\u{e9}");
         assert_eq!(format!("{acl:?}"), r#""a\tlrs\t\"\r\n\xc3\xa9""#);

@@ -142,14 +142,13 @@ impl ClientSession {
                 Ok(Event::Completed { tag, status, text })
             }
             Response::GoAhead => Ok(Event::GoAhead),
-            data @ (Response::Mailbox { .. } | Response::Reserve { .. } | Response::Delete { .. }) => {
-                let (tag, gone) = match &data {
-                    Response::Delete { tag, .. } => (tag, true),
-                    Response::Mailbox { tag, .. } | Response::Reserve { tag, .. } => (tag, false),
-                    Response::Status { .. } | Response::GoAhead => return Ok(Event::Data(data)),
-                };
-                self.expected.data(&self.tag(tag.clone())?, gone)?;
-                Ok(Event::Data(data))
+            Response::Mailbox { ref tag, .. } | Response::Reserve { ref tag, .. } => {
+                self.expected.data(&self.tag(tag.clone())?, false)?;
+                Ok(Event::Data(response))
+            }
+            Response::Delete { ref tag, .. } => {
+                self.expected.data(&self.tag(tag.clone())?, true)?;
+                Ok(Event::Data(response))
             }
         }
     }

@@ -78,3 +78,151 @@ fn a_refused_connection_says_why() {
     session.receive_eof();
     assert_eq!(session.poll(), Output::Closed(Reason::EndOfInput));
 }
+
+/// A client in the middle of an AUTHENTICATE.
+fn logging_in() -> ClientSession {
+    let mut session = connected();
+    let verb = Verb::Authenticate { mechanism: Bytes::from_static(b"PLAIN"), initial: None };
+    session.send(verb, &mut BytesMut::new());
+    session
+}
+
+/// What a session makes of a server's words: the last output, after all events.
+fn end(mut session: ClientSession, words: &[u8]) -> Output {
+    session.receive(words);
+    loop {
+        match session.poll() {
+            Output::Event(_) => {}
+            end => return end,
+        }
+    }
+}
+
+#[test]
+fn commands_are_numbered_and_counted_until_they_are_answered() {
+    let mut session = connected();
+    assert_eq!((find(&mut session).as_bytes(), find(&mut session).as_bytes()), (&b"C1"[..], &b"C2"[..]));
+    assert_eq!(session.unanswered(), 2);
+    session.receive(b"C1 OK \"Search completed\"\r\n");
+    assert!(matches!(session.poll(), Output::Event(Event::Completed { .. })));
+    assert_eq!(session.unanswered(), 1);
+}
+
+#[test]
+fn challenges_are_answered_in_base64_or_not_at_all() {
+    let mut session = logging_in();
+    session.receive(b"Zm9v\r\n");
+    assert_eq!(session.poll(), Output::Event(Event::Challenge(b"foo".to_vec())));
+    let mut out = BytesMut::new();
+    session.respond(&SaslLine::Data(b"foobar".to_vec()), &mut out);
+    session.respond(&SaslLine::Cancel, &mut out);
+    assert_eq!(&out[..], b"Zm9vYmFy\r\n*\r\n");
+}
+
+#[test]
+fn what_no_server_says_ends_the_session() {
+    let long = [b"C1 OK \"", &[b'x'; 70_000][..], b"\"\r\n"].concat();
+    for words in
+        [&b"C1 MAILBOX {1}\r\n"[..], b"C1 OK {99999999999+}\r\n", b"C1 FROBNICATED\r\n", b"\r\n", &long]
+    {
+        let mut session = connected();
+        find(&mut session);
+        let end = end(session, words);
+        assert!(matches!(end, Output::Closed(Reason::Violation(Violation::Unreadable(_)))), "{end:?}");
+    }
+    for challenge in [&b"*\r\n"[..], b"Zm9\r\n"] {
+        let end = end(logging_in(), challenge);
+        assert!(matches!(end, Output::Closed(Reason::Violation(Violation::Unreadable(_)))), "{end:?}");
+    }
+    let end = end(ClientSession::new(Limits::default()), b"* OK \"IMAP4rev1\"\r\n");
+    assert!(matches!(end, Output::Closed(Reason::Violation(Violation::Unreadable(_)))), "{end:?}");
+}
+
+#[test]
+fn a_session_that_has_ended_takes_nothing_more() {
+    let mut session = connected();
+    session.receive_eof();
+    assert_eq!(session.poll(), Output::Closed(Reason::EndOfInput));
+    session.receive(b"* BYE \"late\"\r\n");
+    assert_eq!(session.poll(), Output::Closed(Reason::EndOfInput));
+}
+
+#[test]
+fn untagged_words_and_leave_for_a_literal_may_come_at_any_time() {
+    let mut session = connected();
+    session.receive(b"* BAD \"Need command\"\r\n+ go ahead\r\n* BYE \"restart\"\r\n");
+    let text = Bytes::from_static(b"Need command");
+    assert_eq!(session.poll(), Output::Event(Event::Untagged { status: Status::Bad, text }));
+    assert_eq!(session.poll(), Output::Event(Event::GoAhead));
+    let text = Bytes::from_static(b"restart");
+    assert_eq!(session.poll(), Output::Event(Event::Untagged { status: Status::Bye, text }));
+}
+
+#[test]
+fn the_banner_comes_again_after_starttls_if_that_was_ok() {
+    let mut session = connected();
+    session.send(Verb::StartTls, &mut BytesMut::new());
+    session.receive(b"C1 OK \"Begin TLS negotiation now\"\r\n");
+    assert!(matches!(session.poll(), Output::Event(Event::Completed { .. })));
+    session.receive(BANNER.as_bytes());
+    assert!(matches!(session.poll(), Output::Event(Event::Banner(_))));
+
+    for (verb, answer) in [(Verb::StartTls, "C1 NO \"no TLS\"\r\n"), (Verb::Noop, "C1 OK \"done\"\r\n")] {
+        let mut session = connected();
+        session.send(verb, &mut BytesMut::new());
+        session.receive(answer.as_bytes());
+        assert!(matches!(session.poll(), Output::Event(Event::Completed { .. })));
+        session.receive(BANNER.as_bytes());
+        assert!(matches!(session.poll(), Output::Closed(Reason::Violation(_))));
+    }
+}
+
+#[test]
+fn data_comes_for_lookups_and_streams_alone() {
+    let mailbox = || MailboxName::new("user.a").unwrap();
+    let (name, list, update) = ("\"user.a\"", Verb::List { prefix: None }, Verb::Update { servers: vec![] });
+    let data = format!("C1 MAILBOX {name} \"s!p\" \"x\"\r\nC1 RESERVE {name} \"s!p\"\r\n");
+    let gone = format!("C1 DELETE {name}\r\n");
+    let (ok, no) = ("C1 OK \"done\"\r\n", "C1 NO \"busy\"\r\n");
+    let find = Verb::Find { mailbox: mailbox() };
+    let delete = Verb::Delete { mailbox: mailbox() };
+    let answered = [ok, &data].concat();
+    let refused = [no, &gone].concat();
+    let streaming = [&data, &gone, ok, &data, &gone].concat();
+    for (verb, words, legal) in [
+        (&find, &data, true),
+        (&list, &data, true),
+        (&list, &gone, false),
+        (&list, &answered, false),
+        (&delete, &data, false),
+        (&update, &streaming, true),
+        (&update, &refused, false),
+    ] {
+        let mut session = connected();
+        session.send(verb.clone(), &mut BytesMut::new());
+        let end = end(session, words.as_bytes());
+        let violation = Violation::UnaskedData(Tag::new("C1").unwrap());
+        let expected = if legal { Output::Blocked } else { Output::Closed(Reason::Violation(violation)) };
+        assert_eq!(end, expected, "{verb:?}: {words}");
+    }
+}
+
+#[test]
+fn data_under_another_tag_than_the_open_ones_is_not_asked_for() {
+    let mut session = connected();
+    find(&mut session);
+    let end = end(session, b"C2 RESERVE \"user.a\" \"s!p\"\r\n");
+    assert!(matches!(end, Output::Closed(Reason::Violation(Violation::UnaskedData(_)))), "{end:?}");
+}
+
+#[test]
+fn violations_say_what_the_server_did() {
+    let tag = || Tag::new("C7").unwrap();
+    for (violation, text) in [
+        (Violation::Unreadable("no tag".into()), "the server's answer cannot be read: no tag"),
+        (Violation::UnaskedData(tag()), "the server sent data under tag C7, which did not ask for it"),
+        (Violation::UnaskedAnswer(tag()), "the server answered C7, which is not the oldest open command"),
+    ] {
+        assert_eq!(violation.to_string(), text);
+    }
+}

@@ -117,16 +117,14 @@ impl<T> Batch<T> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let revision = self.revision + 1;
-        let (after, takeover_from) = match change {
-            Change::Nothing => return Ok(Ok(())),
-            Change::Put { record, takeover_from } => {
+        let (after, takeover_from) = match (change, &before) {
+            (Change::Nothing, _) | (Change::Remove, None) => return Ok(Ok(())),
+            (Change::Put { record, takeover_from }, before) => {
                 view.put(mailbox, &record, before.as_ref(), revision)?;
                 (Some(record), takeover_from)
             }
-            Change::Remove => {
-                if let Some(before) = &before {
-                    view.remove(mailbox, before, revision)?;
-                }
+            (Change::Remove, Some(before)) => {
+                view.remove(mailbox, before, revision)?;
                 (None, None)
             }
         };
@@ -284,8 +282,10 @@ mod tests {
     #[test]
     fn an_aborted_batch_names_everybody() {
         let mut batch = Batch::new(0);
+        assert!(batch.is_empty());
         assert_eq!(batch.stage(&mut Full, &delete("a"), Policy::Standard, 1), Ok(()));
         assert_eq!(batch.stage(&mut Full, &reserve("a", "be1!"), Policy::Standard, 2), Err("full"));
+        assert!(!batch.is_empty());
         assert_eq!(batch.len(), 2);
         assert_eq!(batch.seal().refused_whole(), [1, 2]);
     }

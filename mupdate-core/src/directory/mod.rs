@@ -244,6 +244,9 @@ mod tests {
             assert_eq!(policy.to_string().parse(), Ok(policy));
         }
         assert_eq!("Standard".parse::<Policy>(), Err(UnknownPolicy));
+        for policy in Policy::ALL {
+            assert!(UnknownPolicy.to_string().contains(policy.as_str()), "what is possible is told");
+        }
         assert_eq!(Policy::default(), Policy::Standard);
     }
 

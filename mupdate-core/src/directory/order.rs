@@ -226,6 +226,9 @@ mod tests {
             assert_eq!(order.to_string().parse(), Ok(order));
         }
         assert_eq!("DOT".parse::<Order>(), Err(UnknownOrder));
+        for order in Order::ALL {
+            assert!(UnknownOrder.to_string().contains(order.as_str()), "what is possible is told");
+        }
         assert_eq!(Order::default(), Order::V36);
     }
 }

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use mupdate_proto::{Banner, CompressLines, Malformed, Response, Status, Tag, Verb};
 
-use super::{Reason, ServerConfig, ServerSession, Task};
+use super::{ServerConfig, ServerSession, Task};
 use crate::directory::Verdict;
 
 /// `tag STATUS "text"`, or with `*` for want of a tag.
@@ -61,13 +61,7 @@ impl ServerSession {
     /// The `* BYE` that is due, where the reason has one.
     pub(super) fn say_bye(&mut self, out: &mut BytesMut) {
         let Some(reason) = self.farewell.take() else { return };
-        let text = match &reason {
-            Reason::Protocol(text) | Reason::Bye(text) => Some(text.as_str()),
-            Reason::TimedOut(text) => Some(*text),
-            Reason::LoginsFailed => Some("too many failed logins"),
-            Reason::Logout | Reason::EndOfInput | Reason::Injected(_) => None,
-        };
-        if let Some(text) = text {
+        if let Some(text) = reason.farewell() {
             status(out, None, Status::Bye, text);
         }
         self.task = Task::Closed(reason);

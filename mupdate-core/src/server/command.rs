@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use bytes::BytesMut;
-use mupdate_proto::{Command, Frame, LimitKind, Response, Status, Tag, Verb};
+use bytes::{Bytes, BytesMut};
+use mupdate_proto::{Command, Frame, LimitKind, MailboxName, Response, ServerName, Status, Tag};
 
 use super::{
-    AuthStep, Job, Layer, Note, Reason, Request, Scope, ServerSession, Task, answer,
+    Job, Layer, Note, Reason, Request, Scope, ServerSession, Task, answer,
     state::{Move, transition},
     stream::Stream,
 };
@@ -22,7 +22,7 @@ impl ServerSession {
             }
             (Frame::TooLong { limit, .. }, Task::SaslLine(tag)) => {
                 self.too_long(Some(&tag), limit, out);
-                self.task = Task::Ask(Job::Cancel, Request::Authenticate(AuthStep::Cancel));
+                self.task = Task::Cancel;
             }
             (Frame::TooLong { tag, limit }, _) => self.too_long(tag.as_ref(), limit, out),
             (Frame::Message(message), Task::SaslLine(tag)) => self.sasl_line(tag, &message, out),
@@ -42,10 +42,12 @@ impl ServerSession {
         if let Some(text) = answer::over_limit(&verb, &self.config) {
             return answer::status(out, Some(&tag), Status::No, text);
         }
-        match transition(self.phase, &verb, &self.config, &self.facts) {
+        match transition(self.phase, verb, &self.config, &self.facts) {
             Move::Bad(text) => answer::status(out, Some(&tag), Status::Bad, text),
             Move::No(text) => answer::status(out, Some(&tag), Status::No, text),
-            Move::Authenticate => self.authenticate(tag, verb, out),
+            Move::Authenticate { mechanism, initial } => {
+                self.authenticate(tag, &mechanism, initial.as_deref(), out);
+            }
             Move::StartTls => {
                 answer::status(out, Some(&tag), Status::Ok, "Begin TLS negotiation now");
                 self.task = Task::Upgrade(Layer::Tls);
@@ -65,48 +67,40 @@ impl ServerSession {
                 }
                 self.task = Task::Ask(Job::Barrier { tag }, Request::Barrier);
             }
-            Move::Write | Move::Find | Move::List | Move::Update => self.ask(tag, verb),
+            Move::Write(action) => self.write(tag, action),
+            Move::Find(mailbox) => self.find(tag, mailbox),
+            Move::List(prefix) => self.list(tag, prefix),
+            Move::Update(servers) => self.update(tag, servers),
         }
     }
 
-    /// Turn a command into the request that answers it.
-    fn ask(&mut self, tag: Tag, verb: Verb) {
-        let (job, request) = match verb {
-            Verb::Reserve { mailbox, location } => {
-                (Job::Write { tag }, Request::Submit(Action::Reserve { mailbox, location }))
-            }
-            Verb::Activate { mailbox, location, acl } => {
-                self.guard.saw(&mailbox);
-                (Job::Write { tag }, Request::Submit(Action::Activate { mailbox, location, acl }))
-            }
-            Verb::Deactivate { mailbox, location } => {
-                (Job::Write { tag }, Request::Submit(Action::Deactivate { mailbox, location }))
-            }
-            Verb::Delete { mailbox } => (Job::Write { tag }, Request::Submit(Action::Delete { mailbox })),
-            Verb::Find { mailbox } => {
-                self.guard.saw(&mailbox);
-                (Job::Find { tag }, Request::Find(mailbox))
-            }
-            Verb::List { prefix } => {
-                self.notes.extend(self.guard.listed(prefix.as_deref()));
-                (Job::List { tag }, Request::Walk(prefix.map_or(Scope::All, Scope::Prefix)))
-            }
-            Verb::Update { servers } => {
-                self.stream = Some(Stream::new(tag));
-                if servers.is_empty() {
-                    (Job::Subscribe { scope: Scope::All }, Request::Subscribe(Filter::All))
-                } else {
-                    let servers: BTreeSet<_> = servers.into_iter().collect();
-                    let filter = Filter::Servers(servers.clone());
-                    (Job::Subscribe { scope: Scope::Servers(servers) }, Request::Subscribe(filter))
-                }
-            }
-            Verb::Authenticate { .. }
-            | Verb::StartTls
-            | Verb::Compress { .. }
-            | Verb::Logout
-            | Verb::Noop => return,
+    /// A change for the writer. An activation also tells of its client's order.
+    fn write(&mut self, tag: Tag, action: Action) {
+        if let Action::Activate { mailbox, .. } = &action {
+            self.guard.saw(mailbox);
+        }
+        self.task = Task::Ask(Job::Write { tag }, Request::Submit(action));
+    }
+
+    fn find(&mut self, tag: Tag, mailbox: MailboxName) {
+        self.guard.saw(&mailbox);
+        self.task = Task::Ask(Job::Find { tag }, Request::Find(mailbox));
+    }
+
+    fn list(&mut self, tag: Tag, prefix: Option<Bytes>) {
+        self.notes.extend(self.guard.listed(prefix.as_deref()));
+        let scope = prefix.map_or(Scope::All, Scope::Prefix);
+        self.task = Task::Ask(Job::List { tag }, Request::Walk(scope));
+    }
+
+    fn update(&mut self, tag: Tag, servers: Vec<ServerName>) {
+        let (scope, filter) = if servers.is_empty() {
+            (Scope::All, Filter::All)
+        } else {
+            let servers: BTreeSet<_> = servers.into_iter().collect();
+            (Scope::Servers(servers.clone()), Filter::Servers(servers))
         };
-        self.task = Task::Ask(job, request);
+        self.stream = Some(Stream::new(tag));
+        self.task = Task::Ask(Job::Subscribe { scope }, Request::Subscribe(filter));
     }
 }

@@ -28,8 +28,8 @@ impl ServerSession {
             }
             (job, Reply::Failed(text)) => self.failed(&job, &text, out),
             (job, reply) => {
-                debug_assert!(false, "{reply:?} is no answer to {job:?}");
                 self.failed(&job, "internal error", out);
+                debug_assert!(false, "{reply:?} is no answer to {job:?}");
             }
         }
     }
@@ -42,18 +42,18 @@ impl ServerSession {
             | Job::Find { tag }
             | Job::List { tag }
             | Job::Barrier { tag }
-            | Job::Drain { noop: Some((tag, _)) } => tag.clone(),
-            Job::Subscribe { .. } | Job::Dump | Job::Reannounce => match self.stream.take() {
-                Some(stream) => stream.tag,
-                None => return,
-            },
-            Job::Cancel => return,
+            | Job::Drain { noop: Some((tag, _)) } => Some(tag.clone()),
+            Job::Subscribe { .. } | Job::Dump | Job::Reannounce => {
+                self.stream.take().map(|stream| stream.tag)
+            }
             Job::Drain { noop: None } => {
                 self.farewell = Some(Reason::Bye(text.to_owned()));
-                return;
+                None
             }
         };
-        answer::status(out, Some(&tag), Status::No, text);
+        if let Some(tag) = tag {
+            answer::status(out, Some(&tag), Status::No, text);
+        }
     }
 
     /// The rows have ended.
@@ -68,8 +68,8 @@ impl ServerSession {
                 self.drained(noop, position, more, revision, out);
             }
             (job, how) => {
-                debug_assert!(false, "{how:?} does not end {job:?}");
                 self.failed(&job, "internal error", out);
+                debug_assert!(false, "{how:?} does not end {job:?}");
             }
         }
     }

@@ -91,6 +91,8 @@ enum Task {
     Idle,
     /// A line of a SASL exchange is awaited from the peer.
     SaslLine(Tag),
+    /// A SASL exchange is to be forgotten: said at the next poll, and nothing comes back.
+    Cancel,
     /// A failed login's answer is held back.
     Penalty(Penalty),
     /// To be asked at the next poll.
@@ -113,8 +115,6 @@ enum Job {
     Login {
         tag: Tag,
     },
-    /// A SASL exchange is to be forgotten; nothing comes back.
-    Cancel,
     Write {
         tag: Tag,
     },
@@ -303,7 +303,7 @@ impl ServerSession {
                 self.answered(out);
                 return None;
             }
-            Task::Ask(..) | Task::Idle | Task::SaslLine(_) | Task::Penalty(_) => {}
+            Task::Ask(..) | Task::Cancel | Task::Penalty(_) | Task::Idle | Task::SaslLine(_) => {}
         }
         if self.farewell.is_some() {
             self.say_bye(out);
@@ -315,23 +315,25 @@ impl ServerSession {
         match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Ask(job, _) if self.gone && !matches!(job, Job::Write { .. }) => None,
             Task::Ask(job, request) => {
-                let ticket = Ticket(self.next_ticket);
-                self.next_ticket += 1;
-                if !matches!(job, Job::Cancel) {
-                    self.task = Task::Asked(job, ticket);
-                }
+                let ticket = self.ticket();
+                self.task = Task::Asked(job, ticket);
                 Some(Output::Request(ticket, request))
             }
+            Task::Cancel => Some(Output::Request(self.ticket(), Request::Authenticate(AuthStep::Cancel))),
             Task::Penalty(penalty) => self.serve_penalty(penalty, out, now),
-            waiting @ (Task::Idle | Task::SaslLine(_)) => {
+            // Idle, or within a SASL exchange: all others have been seen to.
+            waiting => {
                 self.task = waiting;
                 self.take_frame(out, now)
             }
-            other => {
-                self.task = other;
-                None
-            }
         }
+    }
+
+    /// A ticket that was not given before.
+    fn ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
     }
 
     /// The layer comes only when its OK has left, and only if nothing was sent ahead of it.

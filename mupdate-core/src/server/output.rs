@@ -209,6 +209,18 @@ pub enum Reason {
     Bye(String),
 }
 
+impl Reason {
+    /// What the `* BYE` tells the peer, where there is one.
+    pub(super) fn farewell(&self) -> Option<&str> {
+        match self {
+            Self::Protocol(text) | Self::Bye(text) => Some(text),
+            Self::TimedOut(text) => Some(text),
+            Self::LoginsFailed => Some("too many failed logins"),
+            Self::Logout | Self::EndOfInput | Self::Injected(_) => None,
+        }
+    }
+}
+
 /// A mailbox as the store has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row<'a> {
@@ -236,4 +248,35 @@ pub enum Finish {
         /// Every change up to here has been given, if nothing is left.
         revision: Revision,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_stay_out_of_logs() {
+        let shown = |step: AuthStep| format!("{:?}", Request::Authenticate(step));
+        let start = AuthStep::Start { mechanism: "PLAIN".into(), initial: Some(b"secret".to_vec()) };
+        assert_eq!(shown(start), "Authenticate(Start { mechanism: \"PLAIN\", initial: Some(\"***\") })");
+        assert_eq!(shown(AuthStep::Continue(b"secret".to_vec())), "Authenticate(Continue(***))");
+        assert_eq!(shown(AuthStep::Cancel), "Authenticate(Cancel)");
+    }
+
+    #[test]
+    fn whoever_goes_is_told_nothing_and_whoever_is_sent_away_is_told_why() {
+        for reason in [Reason::Logout, Reason::EndOfInput, Reason::Injected(Layer::Tls)] {
+            assert_eq!(reason.farewell(), None, "{reason:?}");
+        }
+        assert_eq!(Reason::Protocol("line is too long".into()).farewell(), Some("line is too long"));
+        assert_eq!(Reason::TimedOut("idle for too long").farewell(), Some("idle for too long"));
+        assert_eq!(Reason::LoginsFailed.farewell(), Some("too many failed logins"));
+        assert_eq!(Reason::Bye("shutting down".into()).farewell(), Some("shutting down"));
+    }
+
+    #[test]
+    fn tickets_are_told_apart_by_their_numbers() {
+        assert_eq!(Ticket::from(7), Ticket::from(7));
+        assert_ne!(Ticket::from(7), Ticket::from(8));
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use mupdate_proto::{SaslLine, Status, Tag, Verb, encode_challenge};
+use mupdate_proto::{SaslLine, Status, Tag, encode_challenge};
 
 use super::{AuthReply, AuthStep, Job, On, Output, Phase, Reason, Request, ServerSession, Task, answer};
 
@@ -30,10 +30,15 @@ impl Penalty {
 }
 
 impl ServerSession {
-    pub(super) fn authenticate(&mut self, tag: Tag, verb: Verb, out: &mut BytesMut) {
-        let Verb::Authenticate { mechanism, initial } = verb else { return };
+    pub(super) fn authenticate(
+        &mut self,
+        tag: Tag,
+        mechanism: &[u8],
+        initial: Option<&[u8]>,
+        out: &mut BytesMut,
+    ) {
         // RFC 4422 leaves "=" for an initial response that is there and empty.
-        let initial = match initial.as_deref() {
+        let initial = match initial {
             None => None,
             Some(b"=") => Some(Vec::new()),
             Some(text) => match SaslLine::parse(text) {
@@ -43,7 +48,7 @@ impl ServerSession {
                 }
             },
         };
-        let mechanism = String::from_utf8_lossy(&mechanism).into_owned();
+        let mechanism = String::from_utf8_lossy(mechanism).into_owned();
         let step = AuthStep::Start { mechanism, initial };
         self.task = Task::Ask(Job::Login { tag }, Request::Authenticate(step));
     }
@@ -59,7 +64,7 @@ impl ServerSession {
             Err(_) => (Status::Bad, "response is not base64"),
         };
         answer::status(out, Some(&tag), status, text);
-        self.task = Task::Ask(Job::Cancel, Request::Authenticate(AuthStep::Cancel));
+        self.task = Task::Cancel;
     }
 
     pub(super) fn auth_reply(&mut self, tag: Tag, reply: AuthReply, out: &mut BytesMut) {

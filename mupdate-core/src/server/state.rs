@@ -14,9 +14,11 @@
 //! Not in the table because no command causes them: a SASL exchange takes whole lines until it ends, a session
 //! waiting for a layer takes no octet at all, and time or the operator can end any phase with a `* BYE`.
 
-use mupdate_proto::{CompressLines, Role, Verb};
+use bytes::Bytes;
+use mupdate_proto::{CompressLines, MailboxName, Role, ServerName, Verb};
 
 use super::{LayerFacts, ServerConfig};
+use crate::directory::Action;
 
 /// How far a session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,17 +32,22 @@ pub(super) enum Phase {
 }
 
 /// What a well-formed command makes the session do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Move {
-    Authenticate,
+    Authenticate {
+        mechanism: Bytes,
+        initial: Option<Bytes>,
+    },
     StartTls,
     Compress,
     Logout,
     /// Submit to the writer.
-    Write,
-    Find,
-    List,
-    Update,
+    Write(Action),
+    Find(MailboxName),
+    /// LIST, perhaps only of locations that begin so.
+    List(Option<Bytes>),
+    /// UPDATE, perhaps only of these servers.
+    Update(Vec<ServerName>),
     /// NOOP with nothing to wait for.
     Done,
     /// NOOP on a stream.
@@ -52,34 +59,43 @@ pub(super) enum Move {
 }
 
 /// The table.
-pub(super) fn transition(phase: Phase, verb: &Verb, config: &ServerConfig, facts: &LayerFacts) -> Move {
+pub(super) fn transition(phase: Phase, verb: Verb, config: &ServerConfig, facts: &LayerFacts) -> Move {
     use Phase::{Login, Ready, Streaming};
     match (phase, verb) {
         (_, Verb::Logout) => Move::Logout,
         (Streaming, Verb::Noop) => Move::Barrier,
         (Streaming, _) => Move::Bad("not legal when streaming"),
 
-        (Login, Verb::Authenticate { .. }) => Move::Authenticate,
+        (Login, Verb::Authenticate { mechanism, initial }) => Move::Authenticate { mechanism, initial },
         (Ready, Verb::Authenticate { .. }) => Move::Bad("already authenticated"),
 
         (Login, Verb::StartTls) => starttls(facts),
         (Ready, Verb::StartTls) => Move::Bad("STARTTLS is not legal after authentication"),
 
-        (Login | Ready, Verb::Compress { algorithm }) => compress(algorithm, config, facts),
+        (Login | Ready, Verb::Compress { algorithm }) => compress(&algorithm, config, facts),
 
         (Login, _) => Move::Bad("Please login first"),
 
-        (
-            Ready,
-            Verb::Reserve { .. } | Verb::Activate { .. } | Verb::Deactivate { .. } | Verb::Delete { .. },
-        ) => match config.role {
-            Role::Master => Move::Write,
-            Role::Replica(_) => Move::Bad("read-only session"),
-        },
-        (Ready, Verb::Find { .. }) => Move::Find,
-        (Ready, Verb::List { .. }) => Move::List,
-        (Ready, Verb::Update { .. }) => Move::Update,
+        (Ready, Verb::Reserve { mailbox, location }) => write(Action::Reserve { mailbox, location }, config),
+        (Ready, Verb::Activate { mailbox, location, acl }) => {
+            write(Action::Activate { mailbox, location, acl }, config)
+        }
+        (Ready, Verb::Deactivate { mailbox, location }) => {
+            write(Action::Deactivate { mailbox, location }, config)
+        }
+        (Ready, Verb::Delete { mailbox }) => write(Action::Delete { mailbox }, config),
+        (Ready, Verb::Find { mailbox }) => Move::Find(mailbox),
+        (Ready, Verb::List { prefix }) => Move::List(prefix),
+        (Ready, Verb::Update { servers }) => Move::Update(servers),
         (Ready, Verb::Noop) => Move::Done,
+    }
+}
+
+/// A change, which only a master takes.
+fn write(action: Action, config: &ServerConfig) -> Move {
+    match config.role {
+        Role::Master => Move::Write(action),
+        Role::Replica(_) => Move::Bad("read-only session"),
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use mupdate_proto::Role;
 
 use super::*;
 use crate::directory::Refusal;
@@ -353,4 +354,69 @@ fn an_order_is_learned_from_what_is_asked_after_list() {
     let server = mupdate_proto::ServerName::new("s").unwrap();
     assert_eq!(output, Output::Note(Note::Learned { server, order: crate::directory::Order::Octet }));
     assert_eq!(peer.poll(), Output::Closed(Reason::Logout));
+}
+
+#[test]
+fn a_stream_that_cannot_go_on_says_so() {
+    let mut peer = Peer::streaming(|_| ());
+    let ticket = peer.asked("N NOOP\r\n");
+    peer.take();
+    peer.session.reply(ticket, Reply::Failed("storage is broken".into()));
+    // The NOOP has ended the hold: what waits in the feed goes out unasked.
+    let ticket = peer.request(&Request::Drain);
+    assert_eq!(peer.take(), "N NO \"storage is broken\"\r\n");
+    peer.session.reply(ticket, Reply::Failed("storage is broken".into()));
+    assert_eq!(peer.poll(), Output::Closed(Reason::Bye("storage is broken".into())));
+    assert_eq!(peer.take(), "* BYE \"storage is broken\"\r\n");
+}
+
+#[test]
+fn a_layer_that_was_not_asked_for_changes_nothing() {
+    let mut peer = Peer::logged_in(|_| ());
+    peer.session.resume(LayerFacts { compressed: true, ..LayerFacts::default() }, peer.now);
+    assert_eq!(peer.send("Z COMPRESS \"DEFLATE\"\r\n"), Output::Blocked(On::Flush));
+    assert_eq!(peer.take(), "Z OK \"DEFLATE active\"\r\n");
+}
+
+#[test]
+fn nothing_is_waited_for_after_the_end() {
+    let mut peer = Peer::new(|_| ());
+    assert_eq!(peer.poll(), Output::Blocked(On::Input));
+    assert_eq!(peer.session.poll_timeout(), Some(peer.now + Duration::from_secs(60)));
+    assert_eq!(peer.send("Q LOGOUT\r\n"), Output::Closed(Reason::Logout));
+    assert_eq!(peer.session.poll_timeout(), None);
+    assert!(!peer.session.wants_input());
+}
+
+#[test]
+fn a_replica_takes_no_changes() {
+    let mut peer = Peer::logged_in(|config| config.role = Role::Replica("mupdate://master.test".into()));
+    for command in
+        ["RESERVE \"a\" \"s!\"", "ACTIVATE \"a\" \"s!\" \"\"", "DEACTIVATE \"a\" \"s!\"", "DELETE \"a\""]
+    {
+        assert_eq!(peer.send(&format!("X {command}\r\n")), Output::Blocked(On::Input));
+        assert_eq!(peer.take(), "X BAD \"read-only session\"\r\n");
+    }
+    assert!(matches!(peer.send("X FIND \"a\"\r\n"), Output::Request(_, Request::Find(_))));
+}
+
+/// The runtime's fault, and loud in a debug build. The peer's command is answered nevertheless.
+#[test]
+#[cfg_attr(debug_assertions, should_panic(expected = "is no answer to"))]
+fn an_answer_to_another_question_is_noticed() {
+    let mut peer = Peer::logged_in(|_| ());
+    let ticket = peer.asked("X DELETE \"a\"\r\n");
+    peer.session.reply(ticket, Reply::Subscribed);
+    assert_eq!(peer.poll(), Output::Blocked(On::Input));
+    assert_eq!(peer.take(), "X NO \"internal error\"\r\n");
+}
+
+/// As above.
+#[test]
+#[cfg_attr(debug_assertions, should_panic(expected = "does not end"))]
+fn rows_for_a_question_without_rows_are_noticed() {
+    let mut peer = Peer::logged_in(|_| ());
+    let ticket = peer.asked("X DELETE \"a\"\r\n");
+    peer.session.rows(ticket, &mut peer.out).finish(Finish::End);
+    assert_eq!(peer.take(), "X NO \"internal error\"\r\n");
 }
