@@ -49,6 +49,24 @@ advisories:
 test:
     cargo test --workspace --locked
 
+# Which lines of proto and core their tests run: just coverage --floor 100
+coverage *ARGS:
+    scripts/coverage {{ARGS}}
+
+# Change proto and core one thing at a time; tests have to notice: just mutants mupdate-proto/src/scan.rs
+mutants *FILES: (cargo-mutants replace(FILES, "mupdate-", "--file=mupdate-"))
+
+# The same for what differs from the main branch.
+mutants-diff BASE="origin/main":
+    mkdir -p target
+    git diff {{BASE}} -- mupdate-proto mupdate-core > target/mutants.diff
+    just cargo-mutants --in-diff=target/mutants.diff
+
+[private]
+cargo-mutants *ARGS:
+    PROPTEST_DISABLE_FAILURE_PERSISTENCE=1 PROPTEST_RNG_SEED=1 PROPTEST_MAX_SHRINK_ITERS=0 \
+        nice cargo mutants --output target --package mupdate-proto --package mupdate-core {{ARGS}}
+
 # Take over what the bare core now answers in the transcripts, show what that changed, then hold the daemons to it.
 transcripts FILTER="":
     INSTA_UPDATE=always cargo test --locked -p mupdate-tests --test transcripts -- --quiet core::{{FILTER}}
@@ -86,6 +104,11 @@ model-mutants *WORDS:
 tools:
     command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
     command -v cargo-fuzz > /dev/null || cargo install --locked cargo-fuzz
+
+# Install what coverage and mutants need; coverage wants rustup's llvm-tools or a system's LLVM, too.
+test-tools:
+    command -v cargo-llvm-cov > /dev/null || cargo install --locked cargo-llvm-cov
+    command -v cargo-mutants > /dev/null || cargo install --locked cargo-mutants
 
 # Install the Debian packages that real Cyrus needs (root).
 packages:
