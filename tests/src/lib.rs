@@ -4,6 +4,7 @@
 //!   [`player::Stage`];
 //! - [`wire`] and [`deflate`]: the ruler they measure a server's octets with;
 //! - [`world`]: a server in memory, around the bare core;
+//! - [`simulation`]: whole murders around that world, drawn from seeds;
 //! - [`daemon`]: the daemons as processes;
 //! - [`client`]: a blocking client;
 //! - [`preload`]: directories that are full from the start.
@@ -14,6 +15,7 @@ pub mod deflate;
 pub mod player;
 pub mod preload;
 pub mod script;
+pub mod simulation;
 pub mod wire;
 pub mod world;
 

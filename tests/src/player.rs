@@ -12,7 +12,7 @@ use crate::{
 pub const LOGIN: (&str, &str) = ("murder", "secret");
 
 /// `\0murder\0secret`.
-const LOGIN_BASE64: &str = "AG11cmRlcgBzZWNyZXQ=";
+pub const LOGIN_BASE64: &str = "AG11cmRlcgBzZWNyZXQ=";
 
 /// Somewhere a server runs: the bare core, or a daemon.
 pub trait Stage {

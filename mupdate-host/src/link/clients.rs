@@ -10,10 +10,15 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+use mupdate_core::directory::Revision;
+
 use crate::sync::{Mutex, MutexGuard};
 
 /// Shared names that are kept in mind after their streams are closed. Nobody's murder has so many.
 const MOST: usize = 8192;
+
+/// What is kept of a name that several clients use, in place of the revision that one client has reached.
+const SHARED: Revision = 0;
 
 /// The clients with an open stream, and the names that turned out to be shared.
 #[derive(Debug, Default)]
@@ -33,8 +38,8 @@ struct Entry {
 }
 
 impl Clients {
-    /// A stream of this client was opened.
-    pub(super) fn open(self: &Arc<Self>, principal: &str, address: IpAddr) -> ClientStream {
+    /// A stream of this client was opened: an UPDATE of the whole directory, from another machine.
+    pub fn open(self: &Arc<Self>, principal: &str, address: IpAddr) -> ClientStream {
         // An address has no `@`, so the last one parts the two.
         let name = format!("{principal}@{address}");
         let mut clients = self.lock();
@@ -53,7 +58,7 @@ impl Clients {
 
 /// One open stream of a client; closed when dropped.
 #[derive(Debug)]
-pub(super) struct ClientStream {
+pub struct ClientStream {
     name: String,
     clients: Arc<Clients>,
 }
@@ -64,17 +69,35 @@ impl ClientStream {
         &self.name
     }
 
-    /// Several clients use this name, so nothing may be remembered under it.
-    pub fn shared(&self) -> bool {
-        let clients = self.clients.lock();
-        clients.distrust || clients.entries.get(&self.name).is_none_or(|entry| entry.shared)
+    /// What is to be remembered now that the stream is open, if anything: that its name is of no use.
+    pub fn opened(&self) -> Option<Revision> {
+        self.shared().then_some(SHARED)
     }
 
-    /// It was found out elsewhere that several clients use this name.
-    pub fn set_shared(&self) {
-        if let Some(entry) = self.clients.lock().entries.get_mut(&self.name) {
+    /// Up to where the client had everything when it was last heard of, if what is remembered under its name can be
+    /// relied on.
+    pub fn in_sync_until(&self, remembered: Option<Revision>) -> Option<Revision> {
+        if self.shared() {
+            return None;
+        }
+        if remembered == Some(SHARED)
+            && let Some(entry) = self.clients.lock().entries.get_mut(&self.name)
+        {
             entry.shared = true;
         }
+        remembered.filter(|&revision| revision != SHARED)
+    }
+
+    /// What is to be remembered of a client that proved to have everything up to this revision, if anything.
+    pub fn proved(&self, revision: Revision) -> Option<Revision> {
+        // The revision of an empty directory stands for a shared name, and says nothing anyway.
+        (revision != SHARED && !self.shared()).then_some(revision)
+    }
+
+    /// Several clients use this name, so nothing may be remembered under it.
+    fn shared(&self) -> bool {
+        let clients = self.clients.lock();
+        clients.distrust || clients.entries.get(&self.name).is_none_or(|entry| entry.shared)
     }
 }
 

@@ -29,7 +29,7 @@ use mupdate_core::server::{Layer, LayerFacts, Note, On, Output, Reason, ServerSe
 use tracing::{debug, info, warn};
 
 pub use self::{
-    clients::Clients,
+    clients::{ClientStream, Clients},
     peer::Peer,
     pump::{Linger, Readiness},
     turns::Turns,

@@ -144,9 +144,11 @@ impl Requests {
                 Memo::Learned { server, order }
             }
             Note::Synced(revision) => match &self.client {
-                // Revision 0 stands for a shared name, and says nothing of an empty directory either.
-                Some(client) if revision > 0 && !client.shared() => synced(client, revision),
-                _ => return,
+                Some(client) => match client.proved(revision) {
+                    Some(revision) => synced(client, revision),
+                    None => return,
+                },
+                None => return,
             },
             Note::Guarded { .. } | Note::TooLong(_) => return,
         };
@@ -195,22 +197,18 @@ impl Requests {
             (Some(principal), Some(address)) if whole => Some(self.service.clients.open(principal, address)),
             _ => None,
         };
-        if let Some(client) = self.client.as_ref().filter(|client| client.shared()) {
-            self.service.writer.submit(Job::Note(synced(client, SHARED)));
+        if let Some((client, revision)) = self.client.as_ref().and_then(|c| Some((c, c.opened()?))) {
+            self.service.writer.submit(Job::Note(synced(client, revision)));
         }
     }
 
     /// Begin to put what the subscriber can have lost into its feed; [`go_on`](Self::go_on) does the rest.
     fn reannounce(&mut self, session: &mut ServerSession, ticket: Ticket) -> Result<(), StoreError> {
         let since = match &self.client {
-            Some(client) if !client.shared() => {
-                let known = self.service.store.client_synced(client.name().as_bytes())?;
-                if known == Some(SHARED) {
-                    client.set_shared();
-                }
-                known.filter(|&revision| revision != SHARED)
+            Some(client) => {
+                client.in_sync_until(self.service.store.client_synced(client.name().as_bytes())?)
             }
-            _ => None,
+            None => None,
         };
         match &self.subscription {
             Some(subscription) => {
@@ -279,9 +277,6 @@ impl Requests {
         }
     }
 }
-
-/// The revision that is kept of a name which several clients use.
-const SHARED: Revision = 0;
 
 fn synced(client: &ClientStream, revision: Revision) -> Memo {
     Memo::Synced { client: Bytes::copy_from_slice(client.name().as_bytes()), revision }

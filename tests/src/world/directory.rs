@@ -26,6 +26,15 @@ pub struct Directory {
     tombstones: BTreeMap<Revision, MailboxName>,
     learned: BTreeMap<ServerName, Order>,
     synced: BTreeMap<String, Revision>,
+    /// What is known and would not outlive a crash.
+    memos: Memos,
+}
+
+/// What is not worth a commit of its own, and goes along with the next.
+#[derive(Debug, Default)]
+struct Memos {
+    learned: BTreeMap<ServerName, Order>,
+    synced: BTreeMap<String, Revision>,
 }
 
 impl Directory {
@@ -39,24 +48,41 @@ impl Directory {
         self.view.revision()
     }
 
-    /// The order that a server was seen to keep its mailboxes in.
+    /// The order that a server was seen to keep its mailboxes in. It counts at once.
     pub fn learned(&self, server: &ServerName) -> Option<Order> {
-        self.learned.get(server).copied()
+        self.memos.learned.get(server).or_else(|| self.learned.get(server)).copied()
     }
 
     /// Remember a server's order.
     pub fn set_learned(&mut self, server: ServerName, order: Order) {
-        self.learned.insert(server, order);
+        self.memos.learned.insert(server, order);
     }
 
-    /// The revision up to which a client had everything when it was last heard of.
+    /// The revision up to which a client had everything when it was last heard of. It counts when it is written.
     pub fn synced(&self, client: &str) -> Option<Revision> {
         self.synced.get(client).copied()
     }
 
     /// Remember that a client has everything up to a revision.
     pub fn set_synced(&mut self, client: String, revision: Revision) {
-        self.synced.insert(client, revision);
+        self.memos.synced.insert(client, revision);
+    }
+
+    /// Is there something to be written that no commit has taken along yet?
+    pub fn has_memos(&self) -> bool {
+        !self.memos.learned.is_empty() || !self.memos.synced.is_empty()
+    }
+
+    /// A commit takes along what waits for one.
+    pub fn write_memos(&mut self) {
+        let Memos { learned, synced } = std::mem::take(&mut self.memos);
+        self.learned.extend(learned);
+        self.synced.extend(synced);
+    }
+
+    /// What was not written is lost.
+    pub fn forget_memos(&mut self) {
+        self.memos = Memos::default();
     }
 
     fn record(&self, mailbox: &MailboxName) -> Option<Record> {
@@ -117,7 +143,7 @@ impl Directory {
     }
 
     /// What a feed holds, each name at its latest state.
-    pub fn drain(&self, feed: &mut Feed, mut rows: Rows<'_>) {
+    pub fn drain(&self, feed: &mut Feed, published: Revision, mut rows: Rows<'_>) {
         while !rows.full() {
             let Some(mailbox) = feed.pop() else { break };
             match self.record(&mailbox) {
@@ -126,7 +152,7 @@ impl Directory {
             }
         }
         let (position, more) = (feed.popped(), !feed.is_empty());
-        rows.finish(Finish::Drained { position, more, revision: self.revision() });
+        rows.finish(Finish::Drained { position, more, revision: published });
     }
 
     /// Put into a feed what its subscriber's merge can have lost, if it was last in sync at `since`.

@@ -8,6 +8,8 @@ use mupdate_core::{
     server::{Layer, LayerFacts, Reason, ServerConfig, ServerSession},
 };
 
+use mupdate_host::link::ClientStream;
+
 use super::{auth::Exchange, auth::MECHANISMS, directory::Walk};
 use crate::deflate::Deflate;
 
@@ -21,14 +23,19 @@ pub struct Link {
     /// What came and the session did not want yet.
     received: Vec<u8>,
     deflate: Option<Deflate>,
-    peer: Option<IpAddr>,
+    /// The peer's address, if it is on another machine.
+    pub(super) peer: Option<IpAddr>,
     finished: bool,
+    /// Nobody reads what is said.
+    pub(super) gone: bool,
     /// The session has something to do.
     pub(super) awake: bool,
     pub(super) closed: Option<Reason>,
     pub(super) exchange: Exchange,
     pub(super) walk: Option<Walk>,
     pub(super) feed: Option<Feed>,
+    /// Under which name the subscriber is remembered, if under any.
+    pub(super) client: Option<ClientStream>,
 }
 
 impl Link {
@@ -41,11 +48,13 @@ impl Link {
             deflate: None,
             peer,
             finished: false,
+            gone: false,
             awake: true,
             closed: None,
             exchange: Exchange::default(),
             walk: None,
             feed: None,
+            client: None,
         }
     }
 
@@ -58,6 +67,14 @@ impl Link {
     /// The peer has closed its sending side.
     pub(super) fn finish(&mut self) {
         self.finished = true;
+        self.awake = true;
+    }
+
+    /// The peer is gone. What it had sent and the session has not taken yet is lost with it.
+    pub(super) fn abandon(&mut self) {
+        self.received.clear();
+        self.session.abandon();
+        self.gone = true;
         self.awake = true;
     }
 
@@ -84,6 +101,9 @@ impl Link {
     /// Sends what the session said.
     pub(super) fn flush(&mut self) {
         let out = self.out.split();
+        if self.gone {
+            return;
+        }
         match &mut self.deflate {
             Some(deflate) if !out.is_empty() => self.sent.extend(deflate.pack(&out)),
             _ => self.sent.extend_from_slice(&out),
@@ -94,11 +114,6 @@ impl Link {
     pub(super) fn upgrade(&mut self, now: Instant) {
         self.deflate = Some(Deflate::default());
         self.session.resume(facts(true), now);
-    }
-
-    /// What this client's synced revision is remembered under; clients of this machine have no such name.
-    pub(super) fn client_name(&self) -> Option<String> {
-        Some(format!("{}@{}", self.session.principal()?, self.peer?))
     }
 
     /// Takes what the peer can read.

@@ -5,6 +5,8 @@
 //!   happen: whoever chooses decides the interleaving, and the same choices give the same octets.
 //! - Time passes in [`World::advance_to`] only; [`World::next_timeout`] says when there will be work again.
 //! - The writer is a queue: changes wait in it until [`Work::Commit`], which takes all of them, as group commit does.
+//!   They are durable then and can be read; subscribers and backends hear of them in [`Work::Publish`].
+//! - [`World::crash`] loses what was not durable.
 //!
 //! [`WorldStage`] plays transcripts on it.
 
@@ -22,9 +24,10 @@ use std::{
 };
 
 use mupdate_core::{
-    directory::{Action, Batch, Durable, Feed, Order, Policy},
+    directory::{Action, Batch, Durable, Event, Feed, Filter, Order, Policy, Revision},
     server::{Note, On, Output, Reason, Reply, Request, Scope, ServerConfig, Ticket},
 };
+use mupdate_host::link::Clients;
 use mupdate_proto::ServerName;
 
 pub use self::{
@@ -45,6 +48,10 @@ pub enum Work {
     Step(Connection),
     /// The writer commits all that waits.
     Commit,
+    /// The writer tells subscribers and backends of what it has committed.
+    Publish,
+    /// The writer commits what nothing else has taken along.
+    Memos,
 }
 
 /// The server.
@@ -57,6 +64,19 @@ pub struct World {
     links: BTreeMap<Connection, Link>,
     next: u64,
     queue: VecDeque<Job>,
+    /// What is durable, and nobody has been told of.
+    committed: Option<Committed>,
+    /// The revision up to which all feeds are served.
+    published: Revision,
+    clients: Arc<Clients>,
+}
+
+/// A transaction of the writer.
+struct Committed {
+    durable: Durable<(Connection, Ticket)>,
+    /// Who caused each event.
+    causes: Vec<Connection>,
+    barriers: Vec<(Connection, Ticket)>,
 }
 
 /// What waits for the writer.
@@ -77,6 +97,9 @@ impl World {
             links: BTreeMap::new(),
             next: 0,
             queue: VecDeque::new(),
+            committed: None,
+            published: 0,
+            clients: Arc::default(),
         }
     }
 
@@ -102,9 +125,36 @@ impl World {
         }
     }
 
-    /// A client is gone: nobody reads what is said to it.
+    /// A client is gone: nobody reads what is said to it. The changes that its session has received are still carried
+    /// out.
     pub fn disconnect(&mut self, connection: Connection) {
-        self.links.remove(&connection);
+        match self.links.get_mut(&connection) {
+            Some(link) if link.closed.is_none() => link.abandon(),
+            _ => drop(self.links.remove(&connection)),
+        }
+    }
+
+    /// The server dies and is started again at once: connections, what waits for the writer, and what only memory knew
+    /// are gone.
+    pub fn crash(&mut self) {
+        self.committed = None;
+        self.queue.clear();
+        self.links.clear();
+        self.clients = Arc::default();
+        self.directory.forget_memos();
+        self.published = self.directory.revision();
+    }
+
+    /// Of what waits for the writer all but the first so many commands is lost, as in a crash in the middle of a
+    /// commit.
+    pub fn lose_waiting(&mut self, survivors: usize) {
+        self.queue.truncate(survivors);
+    }
+
+    /// The changes of the commit that nobody has been told of yet, and which connection caused each.
+    pub fn unpublished(&self) -> impl Iterator<Item = (&Event, Connection)> {
+        let committed = self.committed.iter();
+        committed.flat_map(|committed| committed.durable.events.iter().zip(committed.causes.iter().copied()))
     }
 
     /// Takes what a client can read by now.
@@ -139,7 +189,14 @@ impl World {
     pub fn work(&self) -> Vec<Work> {
         let awake = self.links.iter().filter(|(_, link)| link.awake && link.closed.is_none());
         let steps = awake.map(|(&connection, _)| Work::Step(connection));
-        steps.chain((!self.queue.is_empty()).then_some(Work::Commit)).collect()
+        let writer = if self.committed.is_some() {
+            Some(Work::Publish)
+        } else if !self.queue.is_empty() {
+            Some(Work::Commit)
+        } else {
+            self.directory.has_memos().then_some(Work::Memos)
+        };
+        steps.chain(writer).collect()
     }
 
     /// Lets one thing happen.
@@ -147,6 +204,8 @@ impl World {
         match work {
             Work::Step(connection) => self.step(connection),
             Work::Commit => self.commit(),
+            Work::Publish => self.publish(),
+            Work::Memos => self.directory.write_memos(),
         }
     }
 
@@ -194,12 +253,16 @@ impl World {
                 link.flush();
                 link.closed = Some(reason);
                 link.feed = None;
+                link.client = None;
+                if link.gone {
+                    self.links.remove(&connection);
+                }
             }
         }
     }
 
     fn request(&mut self, connection: Connection, ticket: Ticket, request: Request) {
-        let Self { directory, links, queue, orders, .. } = self;
+        let Self { directory, links, queue, orders, published, clients, .. } = self;
         let Some(link) = links.get_mut(&connection) else { return };
         match request {
             Request::Authenticate(step) => {
@@ -221,18 +284,29 @@ impl World {
                 directory.page(walk, link.session.rows(ticket, &mut link.out));
             }
             Request::Subscribe(filter) => {
+                link.client = match (link.session.principal(), link.peer) {
+                    (Some(principal), Some(peer)) if filter == Filter::All => {
+                        Some(clients.open(principal, peer))
+                    }
+                    _ => None,
+                };
+                if let Some((client, revision)) = link.client.as_ref().and_then(|c| Some((c, c.opened()?))) {
+                    directory.set_synced(client.name().to_owned(), revision);
+                }
                 link.feed = Some(Feed::new(filter));
                 link.session.reply(ticket, Reply::Subscribed);
             }
             Request::Reannounce => {
-                let since = link.client_name().and_then(|client| directory.synced(&client));
+                let client = link.client.as_ref();
+                let since = client.and_then(|client| client.in_sync_until(directory.synced(client.name())));
+                let since = since.filter(|since| since <= published);
                 let feed = link.feed.as_mut().expect("a stream subscribes first");
                 directory.reannounce(since, feed);
-                link.session.reply(ticket, Reply::Reannounced { revision: directory.revision() });
+                link.session.reply(ticket, Reply::Reannounced { revision: *published });
             }
             Request::Drain => {
                 let feed = link.feed.as_mut().expect("a stream subscribes first");
-                directory.drain(feed, link.session.rows(ticket, &mut link.out));
+                directory.drain(feed, *published, link.session.rows(ticket, &mut link.out));
             }
         }
     }
@@ -241,27 +315,41 @@ impl World {
         match note {
             Note::Learned { server, order } => self.directory.set_learned(server, order),
             Note::Synced(revision) => {
-                if let Some(client) = self.links.get(&connection).and_then(Link::client_name) {
-                    self.directory.set_synced(client, revision);
+                let client = self.links.get(&connection).and_then(|link| link.client.as_ref());
+                if let Some((client, revision)) = client.and_then(|c| Some((c, c.proved(revision)?))) {
+                    self.directory.set_synced(client.name().to_owned(), revision);
                 }
             }
             Note::Guarded { .. } | Note::TooLong(_) => {}
         }
     }
 
-    /// One transaction of the writer: decide, make durable, tell the feeds, then answer.
+    /// One transaction of the writer: decide, make durable.
     fn commit(&mut self) {
         let mut batch = Batch::new(self.directory.revision());
-        let mut barriers = Vec::new();
+        let (mut barriers, mut causes) = (Vec::new(), Vec::new());
         for job in self.queue.drain(..) {
             match job {
                 Job::Barrier(connection, ticket) => barriers.push((connection, ticket)),
                 Job::Action(connection, ticket, action) => {
+                    let before = self.directory.revision();
                     let Ok(()) = batch.stage(&mut self.directory, &action, self.policy, (connection, ticket));
+                    causes.extend((self.directory.revision() > before).then_some(connection));
                 }
             }
         }
-        let Durable { verdicts, events } = batch.seal().durable(self.directory.revision());
+        let sealed = batch.seal();
+        if sealed.changes() {
+            self.directory.write_memos();
+        }
+        let durable = sealed.durable(self.directory.revision());
+        self.committed = Some(Committed { durable, causes, barriers });
+    }
+
+    /// Tell the feeds of what is durable, then answer.
+    fn publish(&mut self) {
+        let Some(Committed { durable, barriers, .. }) = self.committed.take() else { return };
+        let Durable { verdicts, events } = durable;
         for link in self.links.values_mut() {
             let Some(feed) = &mut link.feed else { continue };
             for event in &events {
@@ -272,6 +360,7 @@ impl World {
                 link.awake = true;
             }
         }
+        self.published = events.last().map_or(self.published, |event| event.revision);
         for ((connection, ticket), verdict) in verdicts {
             self.reply(connection, ticket, Reply::Submitted(verdict));
         }

@@ -58,7 +58,9 @@ impl WorldStage {
     fn next_work(&self, connection: Connection) -> Option<Work> {
         let work = self.world.work();
         let wanted = |work: &&Work| {
-            self.pace != Pace::Lazy || matches!(work, Work::Commit) || **work == Work::Step(connection)
+            self.pace != Pace::Lazy
+                || matches!(work, Work::Commit | Work::Publish)
+                || **work == Work::Step(connection)
         };
         work.iter().find(wanted).or(work.first()).copied()
     }

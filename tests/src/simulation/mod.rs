@@ -1,0 +1,31 @@
+//! A murder in memory: the real core with replicated pairs, single backends and frontends around it, on a network that
+//! delays, reorders, stalls and cuts, with a clock of its own and a server that can die at any moment.
+//!
+//! [`Plan::draw`] makes a plan of a seed, [`simulate`] plays it. Checked at every step:
+//! - a name has one owner, and what becomes durable follows from what was durable before;
+//! - what a backend is told is durable: an OK means that what it asked for was so at some revision between question
+//!   and answer, a NO that its reason was;
+//! - nothing that a replica repeats takes an active mailbox away from users, but for the exception that the protocol
+//!   leaves open: a deletion repeated after the leader has made the mailbox anew (counted, and shown to heal);
+//! - a dump has every mailbox that was there all the time; a stream never goes back; after NOOP a frontend is current;
+//! - `ctl_mboxlist -m` never finds at its own server what its list did not have in its place.
+//!
+//! And when everything has come to rest: every frontend has what the server has, and the server has what the leading
+//! members hold: without `ctl_mboxlist -m` where nothing was cut short, after it where something was.
+
+mod backend;
+mod caller;
+mod frontend;
+mod history;
+mod mailboxes;
+mod network;
+mod plan;
+mod rest;
+mod run;
+mod shrink;
+
+pub use self::{
+    plan::{Deed, FrontendPlan, GroupPlan, Plan, What},
+    run::{Figures, Violation, narrate, simulate},
+    shrink::shrink,
+};
