@@ -164,6 +164,18 @@ murder-script SCRIPT *ARGS:
     done
     [ -z "$failed" ] || { echo "{{SCRIPT}} failed:$failed" >&2; exit 1; }
 
+# So many simulated murders from a seed on: just simulate 1000000; a failing one is shrunk, and tells how to replay it.
+simulate COUNT="10000" FIRST="1":
+    cargo run --release --locked -p mupdate-tests --bin simulate -- {{COUNT}} --first {{FIRST}}
+
+# Replay a plan that a failing simulation wrote, and tell what happens.
+simulate-plan FILE:
+    cargo run --release --locked -p mupdate-tests --bin simulate -- --plan {{FILE}}
+
+# Every history of a replicated pair, two names, some changes: all of them, not a sample.
+exhaust:
+    cargo test --release --locked -p mupdate-tests --test pair_protocol -- --nocapture
+
 # Everything, as CI does it on a fresh machine (root, Debian).
 ci:
     .ci/run

@@ -121,6 +121,12 @@ impl Subscription {
         &self.feed
     }
 
+    /// Does this subscriber follow all servers?
+    #[must_use]
+    pub fn whole(&self) -> bool {
+        self.filter == Filter::All
+    }
+
     /// Does this subscriber want to hear of mailboxes at this location?
     #[must_use]
     pub fn wants(&self, location: &[u8]) -> bool {

@@ -25,6 +25,15 @@ pub fn at_risk(deleted: &[u8], other: &[u8]) -> bool {
     deleted > other && [Order::V36, Order::Dot].into_iter().any(|order| order.compare(deleted, other).is_lt())
 }
 
+/// Whether there can be a name at all whose deletion puts this one at risk.
+///
+/// Who follows a part of the directory loses from his list what moves to another server, and no tombstone tells of
+/// that. So all of his names that this does not rule out are announced to him again: those with an octet that can be
+/// larger than a `.` or `^` in one order and smaller in the other. Names of small letters and dots are ruled out.
+pub fn can_be_at_risk(name: &[u8]) -> bool {
+    name.iter().any(|&octet| octet < b'^' && octet != b'.')
+}
+
 /// Ranges of v36 *keys*, from the first (included) to the second (excluded), in which every name lies that is
 /// at risk from `deleted`. Not every name in them is: ask [`at_risk`].
 ///
@@ -130,6 +139,14 @@ mod tests {
     }
 
     #[test]
+    fn small_letters_and_dots_are_never_at_risk() {
+        assert!(!can_be_at_risk(b"user.jane.sent^x"));
+        for risky in ["user.jane.Sent", "user.jane-x", "user.jane2", "user.a b", "example.com!user.jane"] {
+            assert!(can_be_at_risk(risky.as_bytes()), "{risky}");
+        }
+    }
+
+    #[test]
     fn domains_are_at_risk_too() {
         assert!(at_risk(b"example.com!user.a", b"example-two.com!user.a"));
         assert!(at_risk(b"example.com!user.a.b", b"example.com!user.a-b"));
@@ -147,6 +164,7 @@ mod tests {
                     let ranges = risk_ranges(&deleted);
                     for c in legal() {
                         let other = [shared.as_bytes(), &[c], x_ends.as_bytes()].concat();
+                        assert!(can_be_at_risk(&other) || !at_risk(&deleted, &other));
                         let key = Order::V36.key(&other);
                         let covered = ranges.iter().any(|(from, to)| (from..to).contains(&&key));
                         assert!(

@@ -205,9 +205,7 @@ impl Requests {
     /// Begin to put what the subscriber can have lost into its feed; [`go_on`](Self::go_on) does the rest.
     fn reannounce(&mut self, session: &mut ServerSession, ticket: Ticket) -> Result<(), StoreError> {
         let since = match &self.client {
-            Some(client) => {
-                client.in_sync_until(self.service.store.client_synced(client.name().as_bytes())?)
-            }
+            Some(client) => client.in_sync_until(self.service.store.client_synced(client.name().as_bytes())?),
             None => None,
         };
         match &self.subscription {

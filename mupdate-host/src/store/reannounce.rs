@@ -2,14 +2,15 @@
 //!
 //! A Cyrus frontend merges our list with its own by plain octet comparison. If mailboxes were deleted while it was
 //! away, that merge can pass over others, which exist, in silence. They are found from the tombstones and put into
-//! the peer's feed, to be told again.
+//! the peer's feed, to be told again. For a peer that follows some servers only, what moved to another one is gone as
+//! well, and has no tombstone: such a peer is told again whatever it can have lost at all.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::PoisonError;
 
 use bytes::Bytes;
-use mupdate_core::directory::{Revision, at_risk, risk_ranges, v36_name};
+use mupdate_core::directory::{Revision, at_risk, can_be_at_risk, risk_ranges, v36_name};
 use mupdate_proto::MailboxName;
 
 use super::error::StoreError;
@@ -33,9 +34,24 @@ const REMEMBERED: usize = 65_536;
 /// other connections do not wait for that.
 #[derive(Debug)]
 pub struct Reannounce {
+    reached: Revision,
+    search: Plan,
+}
+
+/// Where to look.
+#[derive(Debug)]
+enum Plan {
+    /// Around what was deleted.
+    Deleted(Around),
+    /// Everywhere, from this key on.
+    All(Bound<Vec<u8>>),
+}
+
+/// The search around deleted names.
+#[derive(Debug)]
+struct Around {
     /// The deletion that was looked at last.
     since: Revision,
-    reached: Revision,
     /// The names in a range that was looked at, less those that are in the feed by now. Deleted siblings endanger
     /// the same ranges, so those need to be read once only.
     ranges: BTreeMap<Range, Vec<Vec<u8>>>,
@@ -51,8 +67,13 @@ impl Store {
     pub fn reannounce(&self, since: Option<Revision>, subscription: &Subscription) -> Reannounce {
         // Asked first: what is published by now is in the feed, or was in the dump.
         let reached = subscription.published();
-        let since = since.filter(|&since| since <= reached).unwrap_or(0);
-        Reannounce { since, reached, ranges: BTreeMap::new(), remembered: 0 }
+        let search = if subscription.whole() {
+            let since = since.filter(|&since| since <= reached).unwrap_or(0);
+            Plan::Deleted(Around { since, ranges: BTreeMap::new(), remembered: 0 })
+        } else {
+            Plan::All(Bound::Unbounded)
+        };
+        Reannounce { reached, search }
     }
 
     /// Go on with a search. At its end, returns the revision that the peer has reached when it has the dump and what
@@ -65,6 +86,19 @@ impl Store {
         under_way: &mut Reannounce,
         subscription: &Subscription,
     ) -> Result<Option<Revision>, StoreError> {
+        let done = match &mut under_way.search {
+            Plan::Deleted(around) => self.around_deleted(around, subscription)?,
+            Plan::All(from) => self.everywhere(from, subscription)?,
+        };
+        Ok(done.then_some(under_way.reached))
+    }
+
+    /// Look around some more of what was deleted. True: that was the last.
+    fn around_deleted(
+        &self,
+        under_way: &mut Around,
+        subscription: &Subscription,
+    ) -> Result<bool, StoreError> {
         let graves = {
             let txn = self.inner.env.read_txn()?;
             tombstones::after(&self.inner.tables, &txn, under_way.since, TOMBSTONES)?
@@ -74,7 +108,35 @@ impl Store {
             search.around(&v36_name(key))?;
             search.under_way.since = *revision;
         }
-        Ok((graves.len() < TOMBSTONES).then_some(under_way.reached))
+        Ok(graves.len() < TOMBSTONES)
+    }
+
+    /// Look at some more of all names. True: those were the last.
+    fn everywhere(&self, from: &mut Bound<Vec<u8>>, subscription: &Subscription) -> Result<bool, StoreError> {
+        let txn = self.inner.env.read_txn()?;
+        let mut lookup = Lookup::new(&self.inner.tables, &txn);
+        let mut last = None;
+        let range = (from.as_ref().map(Vec::as_slice), Bound::Unbounded);
+        for entry in self.inner.tables.mailboxes.range(&txn, &range)?.take(STEPS) {
+            let (key, octets) = entry?;
+            last = Some(key);
+            let name = v36_name(key);
+            if can_be_at_risk(&name) && subscription.wants(lookup.location(Stored::decode(octets)?.location)?)
+            {
+                touch(subscription, &name);
+            }
+        }
+        if let Some(key) = last {
+            *from = Bound::Excluded(key.to_vec());
+        }
+        Ok(last.is_none())
+    }
+}
+
+/// Put a name into the feed.
+fn touch(subscription: &Subscription, name: &[u8]) {
+    if let Ok(mailbox) = MailboxName::new(Bytes::copy_from_slice(name)) {
+        subscription.feed().lock().unwrap_or_else(PoisonError::into_inner).touch(mailbox);
     }
 }
 
@@ -84,7 +146,7 @@ type Range = (Vec<u8>, Vec<u8>);
 struct Search<'a> {
     store: &'a Store,
     subscription: &'a Subscription,
-    under_way: &'a mut Reannounce,
+    under_way: &'a mut Around,
 }
 
 impl Search<'_> {
@@ -118,8 +180,8 @@ impl Search<'_> {
     /// Put a name into the feed if it is at risk.
     fn touched(&self, deleted: &[u8], name: &[u8]) -> bool {
         let risky = at_risk(deleted, name);
-        if risky && let Ok(mailbox) = MailboxName::new(Bytes::copy_from_slice(name)) {
-            self.subscription.feed().lock().unwrap_or_else(PoisonError::into_inner).touch(mailbox);
+        if risky {
+            touch(self.subscription, name);
         }
         risky
     }

@@ -13,7 +13,7 @@ use mupdate_proto::{MailboxName, Status, Verb};
 use super::{
     caller::{Caller, Heard},
     history::{History, told},
-    mailboxes::{Held, Mailbox, arrival, difference, location},
+    mailboxes::{Held, Mailbox, arrival, difference, location, subject},
 };
 use crate::world::Connection;
 
@@ -170,7 +170,11 @@ impl Errand {
             Verb::List { .. } if status == Status::Ok => self.compare(backend),
             Verb::Find { mailbox } if status == Status::Ok => self.found(mailbox, backend)?,
             _ if history.explains(&verb, status, since) => self.done.push(verb),
-            _ => return Err(format!("{verb:?} was answered {status:?}, which nothing since {since} explains")),
+            _ => {
+                return Err(format!(
+                    "{verb:?} was answered {status:?}, which nothing since {since} explains"
+                ));
+            }
         }
         Ok(status == Status::Ok)
     }
@@ -292,6 +296,14 @@ impl Group {
         self.replica().is_none_or(|replica| {
             let Member { applied, held, errand, .. } = &self.members[replica];
             *applied == self.log.len() && held == self.held() && errand.is_none()
+        })
+    }
+
+    /// Has a mailbox left the pair, and the replica does not know? It drops it in silence, so whatever it tells of it
+    /// until then stays told.
+    pub fn replica_missed_a_transfer(&self) -> bool {
+        self.replica().is_some_and(|replica| {
+            self.log[self.members[replica].applied..].iter().any(|entry| entry.told.is_empty())
         })
     }
 
@@ -435,16 +447,5 @@ fn settle(told: &[Verb], doubtful: &mut BTreeSet<MailboxName>) {
             }
             _ => false,
         };
-    }
-}
-
-/// The mailbox that a change is about.
-pub fn subject(verb: &Verb) -> Option<&MailboxName> {
-    match verb {
-        Verb::Reserve { mailbox, .. }
-        | Verb::Activate { mailbox, .. }
-        | Verb::Deactivate { mailbox, .. }
-        | Verb::Delete { mailbox } => Some(mailbox),
-        _ => None,
     }
 }

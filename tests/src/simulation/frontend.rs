@@ -187,7 +187,9 @@ impl Frontend {
                 state.filter(follows) == known.filter(follows)
             };
             if history.when(mailbox, since, fits).is_none() {
-                return Err(format!("after NOOP a frontend has {mailbox} as {known:?}, which is out of date"));
+                return Err(format!(
+                    "after NOOP a frontend has {mailbox} as {known:?}, which is out of date"
+                ));
             }
         }
         Ok(())

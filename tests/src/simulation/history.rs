@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use mupdate_core::directory::{Event, Record, Revision, State};
 use mupdate_proto::{Acl, Location, MailboxName, Response, Status, Verb};
 
+use super::mailboxes::subject;
+
 /// Each name's records, each with the revision that made it. A name that is not there never existed.
 #[derive(Debug, Default)]
 pub struct History {
@@ -60,31 +62,25 @@ impl History {
     /// Could this be the answer to a change that was sent when `since` was the last revision? An OK means that what it
     /// asked for is durable; a NO names a reason that was there.
     pub fn explains(&self, verb: &Verb, status: Status, since: Revision) -> bool {
-        let (mailbox, fits): (_, Box<dyn Fn(Option<&Record>) -> bool>) = match (verb, status) {
-            (Verb::Reserve { mailbox, location }, Status::Ok) => {
-                (mailbox, Box::new(move |record| record.is_some_and(|at| at.location.same_place(location))))
+        let fits = |record: Option<&Record>| match (verb, status) {
+            (Verb::Reserve { location, .. }, Status::Ok) => {
+                record.is_some_and(|at| at.location.same_place(location))
             }
-            (Verb::Reserve { mailbox, location }, Status::No) => {
-                (mailbox, Box::new(move |record| record.is_some_and(|at| !at.location.same_place(location))))
+            (Verb::Reserve { location, .. }, Status::No) => {
+                record.is_some_and(|at| !at.location.same_place(location))
             }
-            (Verb::Activate { mailbox, location, acl }, Status::Ok) => {
-                let active = State::Active(acl.clone());
-                let fits = move |at: &Record| at.location.same_place(location) && at.state == active;
-                (mailbox, Box::new(move |record| record.is_some_and(&fits)))
+            (Verb::Activate { location, acl, .. }, Status::Ok) => record
+                .is_some_and(|at| at.location.same_place(location) && at.state == State::Active(acl.clone())),
+            (Verb::Deactivate { location, .. }, Status::Ok) => {
+                record.is_some_and(|at| at.location.same_place(location) && at.state == State::Reserved)
             }
-            (Verb::Deactivate { mailbox, location }, Status::Ok) => {
-                let fits = move |at: &Record| at.location.same_place(location) && at.state == State::Reserved;
-                (mailbox, Box::new(move |record| record.is_some_and(fits)))
+            (Verb::Deactivate { location, .. }, Status::No) => {
+                record.is_none_or(|at| at.state == State::Reserved && !at.location.same_place(location))
             }
-            (Verb::Deactivate { mailbox, location }, Status::No) => {
-                let fits =
-                    move |at: &Record| at.state == State::Reserved && !at.location.same_place(location);
-                (mailbox, Box::new(move |record| record.is_none_or(fits)))
-            }
-            (Verb::Delete { mailbox }, Status::Ok) => (mailbox, Box::new(|record| record.is_none())),
-            _ => return false,
+            (Verb::Delete { .. }, Status::Ok) => record.is_none(),
+            _ => false,
         };
-        self.when(mailbox, since, fits).is_some()
+        subject(verb).is_some_and(|mailbox| self.when(mailbox, since, fits).is_some())
     }
 }
 

@@ -57,7 +57,14 @@ pub struct Change {
 }
 
 /// What a leader of `server` tells of doing this; `None` if it cannot.
-pub fn change(what: What, held: &Held, server: &str, pick: u8, other: u8, to: Option<&str>) -> Option<Change> {
+pub fn change(
+    what: What,
+    held: &Held,
+    server: &str,
+    pick: u8,
+    other: u8,
+    to: Option<&str>,
+) -> Option<Change> {
     let mut after = held.clone();
     let mut leaving = None;
     let told = match what {
@@ -134,4 +141,15 @@ pub fn difference(from: &Held, to: &Held, server: &str) -> Vec<Verb> {
         }
     }
     told
+}
+
+/// The mailbox that a change is about.
+pub fn subject(verb: &Verb) -> Option<&MailboxName> {
+    match verb {
+        Verb::Reserve { mailbox, .. }
+        | Verb::Activate { mailbox, .. }
+        | Verb::Deactivate { mailbox, .. }
+        | Verb::Delete { mailbox } => Some(mailbox),
+        _ => None,
+    }
 }

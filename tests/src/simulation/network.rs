@@ -136,7 +136,12 @@ impl Network {
     }
 
     /// Some of what is under way to the client gets there.
-    pub fn down(&mut self, connection: Connection, world: &mut World, rng: &mut Rng) -> Option<(Owner, Arrival)> {
+    pub fn down(
+        &mut self,
+        connection: Connection,
+        world: &mut World,
+        rng: &mut Rng,
+    ) -> Option<(Owner, Arrival)> {
         let wire = self.wires.get_mut(&connection)?;
         let owner = wire.owner;
         if wire.down.is_empty() {

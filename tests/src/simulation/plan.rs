@@ -190,9 +190,8 @@ impl Plan {
     pub fn draw(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
-        let groups: Vec<_> = (0..rng.usize(1..=3))
-            .map(|_| GroupPlan { paired: rng.u8(..4) > 0, order: order(rng) })
-            .collect();
+        let groups: Vec<_> =
+            (0..rng.usize(1..=3)).map(|_| GroupPlan { paired: rng.u8(..4) > 0, order: order(rng) }).collect();
         let frontends: Vec<_> =
             (0..rng.usize(0..=3)).map(|number| frontend(rng, number, groups.len())).collect();
         let kinds: Vec<_> = KINDS

@@ -13,10 +13,10 @@ use mupdate_core::directory::{Event, Record, State};
 use mupdate_proto::{ServerName, Verb};
 
 use super::{
-    backend::{End, Errand, Group, Purpose, Task, subject},
+    backend::{End, Errand, Group, Purpose, Task},
     frontend::{Frontend, Merged},
     history::History,
-    mailboxes::{change, location},
+    mailboxes::{change, location, subject},
     network::{Arrival, Move, Network, Owner},
     plan::{Deed, Plan, What},
 };
@@ -164,9 +164,8 @@ impl<'t> Run<'t> {
         let server = |number: usize| format!("be{number}");
         let groups = plan.groups.iter().enumerate();
         let frontends = plan.frontends.iter().map(|frontend| {
-            let servers = frontend.follows.iter().map(|&number| {
-                ServerName::new(server(number)).expect("a legal name")
-            });
+            let servers =
+                frontend.follows.iter().map(|&number| ServerName::new(server(number)).expect("a legal name"));
             Frontend::new(frontend.clone(), servers.collect())
         });
         Self {
@@ -397,6 +396,9 @@ impl<'t> Run<'t> {
 
     /// `ctl_mboxlist -m`.
     pub fn push(&mut self, group: usize, member: usize) -> bool {
+        if member != self.groups[group].leader && self.groups[group].replica_missed_a_transfer() {
+            self.groups[group].clean = false;
+        }
         let prefix = format!("{}!", self.groups[group].server);
         self.begin(group, member, Purpose::Push, vec![Verb::List { prefix: Some(prefix.into()) }])
     }
@@ -562,19 +564,21 @@ impl<'t> Run<'t> {
                 group.clean = false;
             }
         }
-        let Some(victim) = self.groups.iter().position(|group| hits(event, group)) else { return Ok(()) };
-        if victim != speaker {
-            if kind == Kind::Own && self.groups[victim].leaving.contains(&event.mailbox) {
-                return Ok(());
-            }
-            self.figures.foreign += 1;
-            self.groups[speaker].clean = false;
-            self.groups[victim].clean = false;
-        } else if alive && member != self.groups[victim].leader {
-            match kind {
-                Kind::Echo if event.after.is_none() => self.figures.late_deletions += 1,
-                Kind::Push if event.after.is_none() => self.figures.late_pushes += 1,
-                _ => return Err(format!("a replica took a mailbox from its users: {event:?}")),
+        for number in 0..self.groups.len() {
+            let group = &self.groups[number];
+            if number != speaker && (hits(event, group) || usurps(event, group)) {
+                if kind == Kind::Own && group.leaving.contains(&event.mailbox) {
+                    continue;
+                }
+                self.figures.foreign += 1;
+                self.groups[speaker].clean = false;
+                self.groups[number].clean = false;
+            } else if number == speaker && hits(event, group) && alive && member != group.leader {
+                match kind {
+                    Kind::Echo if event.after.is_none() => self.figures.late_deletions += 1,
+                    Kind::Push if event.after.is_none() => self.figures.late_pushes += 1,
+                    _ => return Err(format!("a replica took a mailbox from its users: {event:?}")),
+                }
             }
         }
         Ok(())
@@ -588,4 +592,10 @@ fn hits(event: &Event, group: &Group) -> bool {
         record.is_some_and(|record| record.location.server() == group.server.as_bytes())
     };
     ours(&event.before) && !ours(&event.after) && group.holds(&event.mailbox)
+}
+
+/// Does this give a name to somebody while a group's leader holds the mailbox?
+fn usurps(event: &Event, group: &Group) -> bool {
+    let elsewhere = |record: &Record| record.location.server() != group.server.as_bytes();
+    event.after.as_ref().is_some_and(elsewhere) && group.holds(&event.mailbox)
 }

@@ -8,7 +8,8 @@ use std::{
 
 use mupdate_core::{
     directory::{
-        Feed, Filter, MemoryView, Order, Record, Revision, Selection, State, View, at_risk, v36_key,
+        Feed, Filter, MemoryView, Order, Record, Revision, Selection, State, View, at_risk, can_be_at_risk,
+        v36_key,
     },
     server::{Finish, Row, Rows, Scope},
 };
@@ -158,12 +159,16 @@ impl Directory {
     /// Put into a feed what its subscriber's merge can have lost, if it was last in sync at `since`.
     pub fn reannounce(&self, since: Option<Revision>, feed: &mut Feed) {
         let deleted = self.tombstones.range((Bound::Excluded(since.unwrap_or(0)), Bound::Unbounded));
-        let deleted: BTreeSet<_> = deleted.map(|(_, name)| name).collect();
+        let deleted: BTreeSet<_> = deleted.map(|(_, name)| name.as_bytes()).collect();
         let filter = feed.filter().clone();
         for name in self.keys.values() {
             let wanted =
                 self.record(name).is_some_and(|record| filter.wants_server(record.location.server()));
-            if wanted && deleted.iter().any(|deleted| at_risk(deleted.as_bytes(), name.as_bytes())) {
+            let risky = match filter {
+                Filter::All => deleted.iter().any(|deleted| at_risk(deleted, name.as_bytes())),
+                Filter::Servers(_) => can_be_at_risk(name.as_bytes()),
+            };
+            if wanted && risky {
                 feed.touch(name.clone());
             }
         }
