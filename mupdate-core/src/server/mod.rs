@@ -17,6 +17,7 @@ mod command;
 mod config;
 mod follow;
 mod guard;
+#[cfg(feature = "harness")]
 #[doc(hidden)]
 pub mod harness;
 mod output;
