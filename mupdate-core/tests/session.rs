@@ -4,7 +4,7 @@ use mupdate_core::server::harness;
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_operations(data in prop::collection::vec(any::<u8>(), 0..200)) {
