@@ -48,6 +48,8 @@ pub enum Found {
     Version(u32),
     /// A store of ours with something missing.
     Incomplete,
+    /// A store of ours of which this page cannot be what LMDB has written.
+    Damaged(u64),
 }
 
 impl OpenError {
@@ -103,6 +105,11 @@ impl fmt::Display for OpenError {
                     Found::Foreign => f.write_str(
                         "a data.mdb of another program, or one damaged beyond recognition: choose another \
                          --data-dir, or restore it from a backup",
+                    ),
+                    Found::Damaged(page) => write!(
+                        f,
+                        "a damaged data.mdb (page {page} is not what it was written as): restore it from a \
+                         backup, or remove it and have every backend push its list (ctl_mboxlist -m)"
                     ),
                     Found::Version(version) => write!(
                         f,

@@ -9,6 +9,7 @@
 mod clients;
 mod env;
 mod error;
+mod intact;
 mod ledger;
 mod locations;
 mod lock;
@@ -251,6 +252,9 @@ fn look(dir: &Path, map_size: usize) -> Result<Contents, OpenError> {
         Ok(_) => return Ok(Contents::Nothing),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Contents::Nothing),
         Err(error) => return Err(OpenError::io(dir, error)),
+    }
+    if let Some(found) = intact::look(&dir.join(DATA_FILE)).map_err(|error| OpenError::io(dir, error))? {
+        return Ok(Contents::Other(found));
     }
     env::look(dir, map_size)
         .and_then(|env| tables::contents(&env))
