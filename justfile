@@ -163,6 +163,12 @@ interop FILTER="":
 hostile *ARGS:
     TMPDIR={{hostile_dir}} cargo test --release --locked -p mupdate-tests --test hostile -- {{ARGS}}
 
+# Kill and break both daemons, in release builds: just torture 1000 2026 mupdated crashes (root for some of the faults)
+torture ROUNDS="20" SEED="" DAEMON="" FILTER="":
+    MUPDATE_TESTS_PROFILE=release cargo test --locked -p mupdate-tests --test torture -- --rounds {{ROUNDS}} \
+        {{ if SEED == "" { "" } else { "--seed " + SEED } }} \
+        {{ if DAEMON == "" { "" } else { "--daemon " + DAEMON } }} {{FILTER}}
+
 # All scenarios and a share of the matrix, from the scripts beside this repository, against both daemons (root, Debian).
 second-opinion: scenarios (matrix "--only push --only renamed --only together --only frontend --versions 3.2,3.12")
 
