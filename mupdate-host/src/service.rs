@@ -134,19 +134,11 @@ impl Service {
         place
     }
 
-    /// Is it time to log a refused connection again?
-    pub fn tells_of_refusal(&self) -> bool {
+    fn log_refusal(&self, peer: &Peer, limit: usize) {
         let mut logged = self.refusal_logged.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let due = logged.is_none_or(|at| now.duration_since(at) >= REFUSALS_LOGGED);
-        if due {
+        if logged.is_none_or(|at| now.duration_since(at) >= REFUSALS_LOGGED) {
             *logged = Some(now);
-        }
-        due
-    }
-
-    fn log_refusal(&self, peer: &Peer, limit: usize) {
-        if self.tells_of_refusal() {
             let refused = self.connections.refused();
             warn!(%peer, limit, refused, "refused: too many connections (limits.connections)");
         }

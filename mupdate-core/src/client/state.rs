@@ -7,8 +7,7 @@
 //! | MAILBOX, RESERVE with tag t | t is an unanswered FIND, LIST or UPDATE, or the stream's |
 //! | DELETE with tag t | t is the stream's, or an unanswered UPDATE |
 //! | OK, NO, BAD with tag t | t is the oldest unanswered command: answers come in order |
-//! | BYE with tag t | the same, and it is LOGOUT |
-//! | a status with `*` | always |
+//! | `*` BYE, BAD | always |
 
 use std::collections::VecDeque;
 
@@ -49,7 +48,6 @@ enum Kind {
     /// FIND, LIST.
     Lookup,
     Update,
-    Logout,
     Plain,
 }
 
@@ -67,7 +65,6 @@ impl Expected {
             Verb::StartTls => Kind::StartTls,
             Verb::Find { .. } | Verb::List { .. } => Kind::Lookup,
             Verb::Update { .. } => Kind::Update,
-            Verb::Logout => Kind::Logout,
             _ => Kind::Plain,
         };
         self.open.push_back((tag, kind));
@@ -91,7 +88,7 @@ impl Expected {
     /// A tagged answer came. Returns whether a banner follows.
     pub fn completed(&mut self, tag: &Tag, status: Status) -> Result<bool, Violation> {
         match self.open.pop_front() {
-            Some((open, kind)) if open == *tag && (status != Status::Bye || kind == Kind::Logout) => {
+            Some((open, kind)) if open == *tag => {
                 if kind == Kind::Update && status == Status::Ok {
                     self.stream = Some(open);
                 }

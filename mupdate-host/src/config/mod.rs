@@ -4,9 +4,6 @@
 //! [`Config::reloaded`].
 
 mod error;
-#[cfg(feature = "harness")]
-#[doc(hidden)]
-pub mod harness;
 mod listen;
 mod print;
 mod read;

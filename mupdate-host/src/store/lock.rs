@@ -58,11 +58,9 @@ impl Claim {
 
     /// Leave our process number in the lock file, for whoever comes second.
     pub(super) fn sign(&mut self) -> io::Result<()> {
-        // In place: where the disk is full, an empty file could not be written again.
-        let line = format!("{}\n", std::process::id());
+        self.file.set_len(0)?;
         self.file.rewind()?;
-        self.file.write_all(line.as_bytes())?;
-        self.file.set_len(line.len() as u64)
+        writeln!(self.file, "{}", std::process::id())
     }
 }
 

@@ -5,9 +5,6 @@
 
 mod file;
 mod first;
-#[cfg(feature = "harness")]
-#[doc(hidden)]
-pub mod harness;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

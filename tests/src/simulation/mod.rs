@@ -15,8 +15,11 @@
 
 mod backend;
 mod caller;
+mod ends;
+mod figures;
 mod frontend;
 mod history;
+mod judge;
 mod mailboxes;
 mod network;
 mod plan;
@@ -25,7 +28,8 @@ mod run;
 mod shrink;
 
 pub use self::{
+    figures::Figures,
     plan::{Deed, FrontendPlan, GroupPlan, Plan, What},
-    run::{Figures, Violation, narrate, simulate},
+    run::{Violation, narrate, simulate},
     shrink::shrink,
 };

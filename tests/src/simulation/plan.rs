@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 pub struct Plan {
     /// Server names, and who presents them.
     pub groups: Vec<GroupPlan>,
-    /// Who follows.
+    /// Who follows. Those that share an address have all been there at once before anything else happens.
     pub frontends: Vec<FrontendPlan>,
+    /// Octets of output beyond which a session waits for its peer to read.
+    pub buffer: usize,
     /// What happens.
     pub deeds: Vec<Deed>,
 }
@@ -192,8 +194,9 @@ impl Plan {
         let rng = &mut rng;
         let groups: Vec<_> =
             (0..rng.usize(1..=3)).map(|_| GroupPlan { paired: rng.u8(..4) > 0, order: order(rng) }).collect();
+        let shared = rng.u8(..4) == 0;
         let frontends: Vec<_> =
-            (0..rng.usize(0..=3)).map(|number| frontend(rng, number, groups.len())).collect();
+            (0..rng.usize(0..=3)).map(|number| frontend(rng, number, groups.len(), shared)).collect();
         let kinds: Vec<_> = KINDS
             .into_iter()
             .filter(|(kind, _)| matches!(kind, Kind::Lead | Kind::Run | Kind::Visit) || rng.u8(..4) > 0)
@@ -202,8 +205,14 @@ impl Plan {
         // the server does not mend (see `ARCHITECTURE.md`).
         let dot = frontends.iter().any(|frontend| frontend.order == Order::Dot);
         let names = rng.u8(2..=if dot { WITHOUT_DOMAIN } else { NAMES });
-        let deeds = (0..rng.usize(10..=120)).map(|_| deed(rng, &kinds, groups.len(), names)).collect();
-        Self { groups, frontends, deeds }
+        let whats: Vec<_> = What::ALL
+            .into_iter()
+            .filter(|what| matches!(what, What::Create | What::Delete) || rng.bool())
+            .collect();
+        let buffer = [1, 200, 64 << 10][rng.usize(..3)];
+        let deeds =
+            (0..rng.usize(10..=160)).map(|_| deed(rng, &kinds, &whats, groups.len(), names)).collect();
+        Self { groups, frontends, buffer, deeds }
     }
 }
 
@@ -211,15 +220,15 @@ fn order(rng: &mut Rng) -> Order {
     Order::ALL[rng.usize(..Order::ALL.len())]
 }
 
-fn frontend(rng: &mut Rng, number: usize, groups: usize) -> FrontendPlan {
+fn frontend(rng: &mut Rng, number: usize, groups: usize, shared: bool) -> FrontendPlan {
     // Frontends of one address cannot be told apart: what a NAT does, or a machine with two of them.
-    let own = u8::try_from(number).unwrap_or(u8::MAX) + 1;
+    let own = if shared { 1 } else { u8::try_from(number).unwrap_or(u8::MAX) };
     let address = [Some(own), Some(own), None][rng.usize(..3)];
     let follows = if rng.u8(..4) == 0 { (0..groups).filter(|_| rng.bool()).collect() } else { Vec::new() };
     FrontendPlan { order: order(rng), address, follows }
 }
 
-fn deed(rng: &mut Rng, kinds: &[(Kind, u32)], groups: usize, names: u8) -> Deed {
+fn deed(rng: &mut Rng, kinds: &[(Kind, u32)], whats: &[What], groups: usize, names: u8) -> Deed {
     let all: u32 = kinds.iter().map(|(_, weight)| weight).sum();
     let mut ticket = rng.u32(..all);
     let drawn = kinds.iter().find(|(_, weight)| {
@@ -230,7 +239,7 @@ fn deed(rng: &mut Rng, kinds: &[(Kind, u32)], groups: usize, names: u8) -> Deed 
     let group = rng.usize(..groups);
     match drawn.map_or(Kind::Run, |(kind, _)| *kind) {
         Kind::Lead => {
-            let what = What::ALL[rng.usize(..What::ALL.len())];
+            let what = whats[rng.usize(..whats.len())];
             Deed::Lead { group, what, name: rng.u8(..names), other: rng.u8(..names) }
         }
         Kind::Echo => {

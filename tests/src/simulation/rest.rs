@@ -24,7 +24,7 @@ impl Run<'_> {
     }
 
     /// All that can happen now.
-    fn settle(&mut self) -> Result<(), String> {
+    pub(super) fn settle(&mut self) -> Result<(), String> {
         for _ in 0..STEPS {
             if !self.step()? {
                 return Ok(());

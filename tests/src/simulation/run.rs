@@ -3,89 +3,23 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    ops::AddAssign,
     time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
 use fastrand::Rng;
-use mupdate_core::directory::{Event, Record, State};
 use mupdate_proto::{ServerName, Verb};
 
 use super::{
     backend::{End, Errand, Group, Purpose, Task},
+    figures::Figures,
     frontend::{Frontend, Merged},
     history::History,
     mailboxes::{change, location, subject},
     network::{Arrival, Move, Network, Owner},
-    plan::{Deed, Plan, What},
+    plan::{Deed, FrontendPlan, Plan, What},
 };
 use crate::world::{Connection, Settings, Work, World};
-
-/// What a run had in it.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Figures {
-    /// Small steps: of sessions, of the writer, of octets.
-    pub steps: u64,
-    /// Changes that became durable.
-    pub changes: u64,
-    /// Times that the server died.
-    pub crashes: u64,
-    /// Connections that broke.
-    pub cuts: u64,
-    /// Failovers that lost nothing, and others.
-    pub failovers: (u64, u64),
-    /// Times that a replica finished repeating something.
-    pub echoes: u64,
-    /// Lists that frontends merged.
-    pub merges: u64,
-    /// Mailboxes that such a merge lost, and that came again.
-    pub told_again: u64,
-    /// Deletions that a replica repeated after the mailbox had been made anew: each has healed.
-    pub late_deletions: u64,
-    /// Mailboxes that the `ctl_mboxlist -m` of a replica which lagged behind took away for a while: each has healed.
-    pub late_pushes: u64,
-    /// Words of a connection that its client had given up.
-    pub late_words: u64,
-    /// Words that hit a mailbox which another server had by then.
-    pub foreign: u64,
-    /// Groups that needed `ctl_mboxlist -m` in the end, since something of theirs was cut short.
-    pub pushed: u64,
-}
-
-impl AddAssign for Figures {
-    fn add_assign(&mut self, other: Self) {
-        let Self {
-            steps,
-            changes,
-            crashes,
-            cuts,
-            failovers,
-            echoes,
-            merges,
-            told_again,
-            late_deletions,
-            late_pushes,
-            late_words,
-            foreign,
-            pushed,
-        } = other;
-        self.steps += steps;
-        self.changes += changes;
-        self.crashes += crashes;
-        self.cuts += cuts;
-        self.failovers.0 += failovers.0;
-        self.failovers.1 += failovers.1;
-        self.echoes += echoes;
-        self.merges += merges;
-        self.told_again += told_again;
-        self.late_deletions += late_deletions;
-        self.late_pushes += late_pushes;
-        self.late_words += late_words;
-        self.foreign += foreign;
-        self.pushed += pushed;
-    }
-}
 
 /// Something that must never be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +55,7 @@ pub(super) struct Run<'t> {
     pub history: History,
     pub figures: Figures,
     /// Who called on which connection, also when it is no more.
-    calls: BTreeMap<Connection, Call>,
+    pub calls: BTreeMap<Connection, Call>,
     /// For whatever no deed decides.
     pub rng: Rng,
     tell: Option<&'t mut dyn FnMut(&str)>,
@@ -129,14 +63,15 @@ pub(super) struct Run<'t> {
 
 /// A backend's call.
 #[derive(Clone, Copy)]
-struct Call {
-    group: usize,
-    member: usize,
-    kind: Kind,
+pub(super) struct Call {
+    pub group: usize,
+    pub member: usize,
+    pub kind: Kind,
 }
 
+/// Why a backend calls, as far as it matters to others.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Own,
     Echo,
     Push,
@@ -144,6 +79,7 @@ enum Kind {
 
 impl<'t> Run<'t> {
     fn play(mut self, plan: &Plan) -> Result<Self, Violation> {
+        self.introduce().map_err(|what| Violation { what, deeds: 0 })?;
         for (at, deed) in plan.deeds.iter().enumerate() {
             self.tell(|| format!("{deed:?}"));
             self.perform(deed).map_err(|what| Violation { what, deeds: at + 1 })?;
@@ -153,6 +89,19 @@ impl<'t> Run<'t> {
         Ok(self)
     }
 
+    /// Lets all frontends that cannot be told apart be there at once. If they never were, nobody could know, and one
+    /// would be taken for the other.
+    fn introduce(&mut self) -> Result<(), String> {
+        for number in 0..self.frontends.len() {
+            let FrontendPlan { address, .. } = self.frontends[number].plan;
+            let same = self.frontends.iter().filter(|frontend| frontend.plan.address == address).count();
+            if address.is_some() && same > 1 {
+                self.visit(number);
+            }
+        }
+        self.settle()
+    }
+
     pub fn tell(&mut self, what: impl FnOnce() -> String) {
         if let Some(tell) = &mut self.tell {
             tell(&what());
@@ -160,7 +109,8 @@ impl<'t> Run<'t> {
     }
 
     fn new(plan: &Plan, tell: Option<&'t mut dyn FnMut(&str)>) -> Self {
-        let settings = Settings::parse("").expect("the defaults are right");
+        let mut settings = Settings::parse("").expect("the defaults are right");
+        settings.session.high_water = plan.buffer;
         let server = |number: usize| format!("be{number}");
         let groups = plan.groups.iter().enumerate();
         let frontends = plan.frontends.iter().map(|frontend| {
@@ -475,127 +425,4 @@ impl<'t> Run<'t> {
         self.figures.failovers.0 += u64::from(intact);
         self.figures.failovers.1 += u64::from(!intact);
     }
-
-    /// An errand has ended, in one way or another.
-    fn ended(&mut self, number: usize, member: usize, errand: Errand, end: End) {
-        self.tell(|| format!("    be{number}/{member} ends {end:?}: {:?}", errand.purpose));
-        let group = &mut self.groups[number];
-        let leads = member == group.leader;
-        let begun = errand.has_done_something();
-        let elsewhere = errand.elsewhere().to_vec();
-        let (purpose, told, open) = errand.into_told();
-        match (purpose, end) {
-            (Purpose::Lead { after, leaving: None }, End::Done) => group.advance(told, after),
-            (Purpose::Lead { leaving: Some((mailbox, to)), .. }, End::Done) => {
-                if let Some(acl) = group.held().get(&mailbox).map(|held| held.acl.clone()) {
-                    group.leaving.insert(mailbox.clone());
-                    self.groups[to].tasks.push_back(Task::Arrive { mailbox, acl, from: number });
-                } else {
-                    self.groups[to].coming.remove(&mailbox);
-                }
-            }
-            // A name that is taken elsewhere: nothing has happened, unless something else was said before.
-            (Purpose::Lead { leaving, .. }, End::Refused) => {
-                group.clean &= !begun;
-                if let Some((mailbox, to)) = leaving {
-                    self.groups[to].coming.remove(&mailbox);
-                }
-            }
-            (Purpose::Lead { leaving, .. }, End::Lost) => {
-                group.clean = false;
-                // Nobody knows whether it was announced there.
-                if let Some((mailbox, to)) = leaving {
-                    self.groups[to].clean = false;
-                    self.groups[to].coming.remove(&mailbox);
-                }
-            }
-            (Purpose::Push, End::Lost) => group.clean &= !leads,
-            (Purpose::Task(Task::Arrive { mailbox, acl, from }), End::Done) => {
-                group.coming.remove(&mailbox);
-                group.admit(mailbox.clone(), acl);
-                self.groups[from].release(&mailbox);
-                self.groups[from].leaving.remove(&mailbox);
-            }
-            (Purpose::Task(Task::Arrive { mailbox, from, .. }), End::Lost | End::Refused) => {
-                group.clean = false;
-                group.coming.remove(&mailbox);
-                self.groups[from].clean = false;
-                self.groups[from].tasks.push_back(Task::TakeBack { mailbox });
-            }
-            (Purpose::Task(Task::TakeBack { mailbox }), end) => {
-                group.leaving.remove(&mailbox);
-                group.clean &= end == End::Done;
-            }
-            (Purpose::Echo { until }, End::Done) => {
-                self.figures.echoes += 1;
-                group.echoed(until, &told);
-            }
-            (Purpose::Echo { .. }, End::Refused | End::Lost) => group.echo_failed(&told, open.as_ref()),
-            (Purpose::Push, End::Done | End::Refused) => group.pushed(member, &elsewhere),
-        }
-    }
-
-    /// The writer has committed: what that did, and whether it may have.
-    fn note_commit(&mut self) -> Result<(), String> {
-        let changes: Vec<(Event, Connection)> =
-            self.world.unpublished().map(|(event, cause)| (event.clone(), cause)).collect();
-        for (event, cause) in changes {
-            self.figures.changes += 1;
-            self.tell(|| format!("    durable: {event:?}"));
-            self.history.add(&event)?;
-            self.judge(&event, cause)?;
-        }
-        Ok(())
-    }
-
-    /// Was it right that this happened, and whom does it hit?
-    fn judge(&mut self, event: &Event, cause: Connection) -> Result<(), String> {
-        let Some(&Call { group: speaker, member, kind }) = self.calls.get(&cause) else {
-            return Err(format!("{event:?} comes from nobody"));
-        };
-        let errand = &self.groups[speaker].members[member].errand;
-        let alive = errand.as_ref().is_some_and(|errand| errand.connection == cause);
-        if !alive {
-            self.figures.late_words += 1;
-            self.groups[speaker].clean = false;
-            // A transfer that its source gave up long ago.
-            let at = event.after.as_ref().map(|record| record.location.server());
-            for group in self.groups.iter_mut().filter(|group| Some(group.server.as_bytes()) == at) {
-                group.clean = false;
-            }
-        }
-        for number in 0..self.groups.len() {
-            let group = &self.groups[number];
-            if number != speaker && (hits(event, group) || usurps(event, group)) {
-                if kind == Kind::Own && group.leaving.contains(&event.mailbox) {
-                    continue;
-                }
-                self.figures.foreign += 1;
-                self.groups[speaker].clean = false;
-                self.groups[number].clean = false;
-            } else if number == speaker && hits(event, group) && alive && member != group.leader {
-                match kind {
-                    Kind::Echo if event.after.is_none() => self.figures.late_deletions += 1,
-                    Kind::Push if event.after.is_none() => self.figures.late_pushes += 1,
-                    _ => return Err(format!("a replica took a mailbox from its users: {event:?}")),
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Does this take away from its users a mailbox that a group's leader holds?
-fn hits(event: &Event, group: &Group) -> bool {
-    let ours = |record: &Option<Record>| {
-        let record = record.as_ref().filter(|record| matches!(record.state, State::Active(_)));
-        record.is_some_and(|record| record.location.server() == group.server.as_bytes())
-    };
-    ours(&event.before) && !ours(&event.after) && group.holds(&event.mailbox)
-}
-
-/// Does this give a name to somebody while a group's leader holds the mailbox?
-fn usurps(event: &Event, group: &Group) -> bool {
-    let elsewhere = |record: &Record| record.location.server() != group.server.as_bytes();
-    event.after.as_ref().is_some_and(elsewhere) && group.holds(&event.mailbox)
 }
