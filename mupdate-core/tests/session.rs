@@ -1,15 +1,20 @@
-//! The server's session keeps its promises under arbitrary operations.
+//! Both sessions keep their promises under arbitrary operations.
 
-use mupdate_core::server::harness;
+use mupdate_core::{client, server};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_operations(data in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn the_server_under_any_operations(data in prop::collection::vec(any::<u8>(), 0..200)) {
         // Any instant will do: the session only sees differences.
         #[expect(clippy::disallowed_methods)]
-        harness::operations(&data, std::time::Instant::now());
+        server::harness::operations(&data, std::time::Instant::now());
+    }
+
+    #[test]
+    fn the_client_under_any_operations(data in prop::collection::vec(any::<u8>(), 0..200)) {
+        client::harness::operations(&data);
     }
 }

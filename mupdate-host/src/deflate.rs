@@ -4,6 +4,10 @@
 //! - [`Inflater`] yields what it is asked for and no more: a few octets that would grow to gigabytes stay a few
 //!   octets until somebody wants the rest.
 
+#[cfg(feature = "harness")]
+#[doc(hidden)]
+pub mod harness;
+
 use bytes::{Buf, BytesMut};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 

@@ -134,11 +134,19 @@ impl Service {
         place
     }
 
-    fn log_refusal(&self, peer: &Peer, limit: usize) {
+    /// Is it time to log a refused connection again?
+    pub fn tells_of_refusal(&self) -> bool {
         let mut logged = self.refusal_logged.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if logged.is_none_or(|at| now.duration_since(at) >= REFUSALS_LOGGED) {
+        let due = logged.is_none_or(|at| now.duration_since(at) >= REFUSALS_LOGGED);
+        if due {
             *logged = Some(now);
+        }
+        due
+    }
+
+    fn log_refusal(&self, peer: &Peer, limit: usize) {
+        if self.tells_of_refusal() {
             let refused = self.connections.refused();
             warn!(%peer, limit, refused, "refused: too many connections (limits.connections)");
         }

@@ -9,7 +9,7 @@ use std::path::Path;
 use common::{activate, apply, change, delete, find, name, open, options, reserve, server, store, walk};
 use mupdate_core::directory::{Action, Batch, Order, Policy};
 use mupdate_core::server::Scope;
-use mupdate_host::store::{CommitError, Found, OpenError, Store, StoreError, StoreOptions};
+use mupdate_host::store::{CommitError, Found, Obstacle, OpenError, Store, StoreError, StoreOptions};
 use tempfile::TempDir;
 
 /// Every file of a directory, and what is in it.
@@ -163,7 +163,7 @@ fn a_full_store_refuses_and_goes_on() {
         }
         assert!(made < 1000, "512 KiB are never full");
     };
-    assert!(matches!(full, CommitError::Full), "{full}");
+    assert!(matches!(full, CommitError::Obstacle(Obstacle::MapFull)), "{full}");
     let (used, size) = store.map_fill().expect("readable");
     assert!(used > size / 2 && used <= size, "{used} of {size}");
     let counts = store.counts().expect("readable");

@@ -196,7 +196,7 @@ impl Verb {
     }
 
     /// The arguments in the order in which they are written.
-    fn for_each_argument(&self, mut each: impl FnMut(&[u8])) {
+    pub(crate) fn for_each_argument(&self, mut each: impl FnMut(&[u8])) {
         match self {
             Verb::Authenticate { mechanism, initial } => {
                 each(mechanism);

@@ -110,6 +110,13 @@ impl Framer {
         self.buffer.len() - self.start
     }
 
+    /// How many octets have been allocated for what is kept.
+    #[cfg(feature = "harness")]
+    #[doc(hidden)]
+    pub fn allocated(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Takes what the peer sent. Call [`next`](Self::next) until it gives `None` before pushing more.
     pub fn push(&mut self, octets: &[u8]) {
         if matches!(self.state, State::Failed(_)) {

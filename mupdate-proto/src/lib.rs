@@ -58,6 +58,7 @@ mod banner;
 mod command;
 mod error;
 mod framer;
+#[cfg(feature = "harness")]
 #[doc(hidden)]
 pub mod harness;
 mod literal;

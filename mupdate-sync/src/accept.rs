@@ -20,10 +20,14 @@ const STACK: usize = 256 * 1024;
 /// Accept until woken by `stop`; each connection becomes a thread of its own.
 pub fn accept(listener: &Socket, service: &Arc<Service>, stop: &Wake) {
     let mut exhaustion = Exhaustion::default();
+    // What wakes the next connection's thread is made before: a connection that is taken can be served.
+    let mut next = None;
     loop {
-        let pause = match listen::accept(listener) {
-            Ok((socket, peer)) => {
-                admit(socket, peer, service);
+        let accepted = wake(&mut next).and_then(|wake| Ok((listen::accept(listener)?, wake)));
+        let pause = match accepted {
+            Ok(((socket, peer), wake)) => {
+                next = None;
+                admit(socket, peer, service, wake);
                 continue;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
@@ -41,18 +45,34 @@ pub fn accept(listener: &Socket, service: &Arc<Service>, stop: &Wake) {
     }
 }
 
+/// The one that waits to be used, made if there is none.
+fn wake(next: &mut Option<Arc<Wake>>) -> io::Result<Arc<Wake>> {
+    let wake = match next.take() {
+        Some(wake) => wake,
+        None => Arc::new(Wake::new()?),
+    };
+    Ok(Arc::clone(next.insert(wake)))
+}
+
 /// Start a connection's thread, or turn the peer away.
-fn admit(socket: Socket, peer: Peer, service: &Arc<Service>) {
+fn admit(socket: Socket, peer: Peer, service: &Arc<Service>, wake: Arc<Wake>) {
     let Some(place) = service.admit(&peer, &socket) else { return };
     let socket = Arc::new(socket);
-    if let Err(error) = start(&socket, peer, place, service) {
-        warn!(%peer, %error, "a connection was refused: no thread for it");
+    if let Err(error) = start(&socket, peer, place, service, wake) {
+        if service.tells_of_refusal() {
+            warn!(%peer, %error, "a connection was refused: no thread for it");
+        }
         refuse(&*socket, "out of threads");
     }
 }
 
-fn start(socket: &Arc<Socket>, peer: Peer, place: Place, service: &Arc<Service>) -> io::Result<()> {
-    let wake = Arc::new(Wake::new()?);
+fn start(
+    socket: &Arc<Socket>,
+    peer: Peer,
+    place: Place,
+    service: &Arc<Service>,
+    wake: Arc<Wake>,
+) -> io::Result<()> {
     let name = format!("peer-{}", place.number());
     let (socket, service) = (Arc::clone(socket), Arc::clone(service));
     let run = move || {

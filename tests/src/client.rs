@@ -264,7 +264,7 @@ impl<S: Read + Write> Client<S> {
 
     /// FIND.
     pub fn find(&mut self, mailbox: &str) -> Answer<Option<Row>> {
-        self.call(Verb::Find { mailbox: name(mailbox) }).map(|rows| rows.into_iter().next())
+        self.call(find(mailbox)).map(|rows| rows.into_iter().next())
     }
 
     /// LIST.
@@ -307,6 +307,11 @@ pub fn deactivate(mailbox: &str, location: &str) -> Verb {
 /// DELETE.
 pub fn delete(mailbox: &str) -> Verb {
     Verb::Delete { mailbox: name(mailbox) }
+}
+
+/// FIND.
+pub fn find(mailbox: &str) -> Verb {
+    Verb::Find { mailbox: name(mailbox) }
 }
 
 fn name(mailbox: &str) -> MailboxName {

@@ -7,11 +7,15 @@
 //! - [`simulation`]: whole murders around that world, drawn from seeds;
 //! - [`daemon`]: the daemons as processes;
 //! - [`client`]: a blocking client;
+//! - [`history`]: what clients know, and whether what is found afterwards can be;
+//! - [`load`]: clients that put a daemon under load until it ends;
 //! - [`preload`]: directories that are full from the start.
 
 pub mod client;
 pub mod daemon;
 pub mod deflate;
+pub mod history;
+pub mod load;
 pub mod player;
 pub mod preload;
 pub mod script;

@@ -6,8 +6,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use mupdate_core::client::harness as client;
 use mupdate_core::directory::harness as directory;
 use mupdate_core::server::harness as server;
+use mupdate_host::{config, deflate, users};
 use mupdate_proto::harness as proto;
 
 /// A fuzz target and what it calls.
@@ -16,13 +18,17 @@ type Target = (&'static str, fn(&[u8]));
 /// Every file of `fuzz/fuzz_targets`.
 const TARGETS: &[Target] = &[
     ("banners", proto::banner_round_trip),
+    ("client", client::operations),
     ("commands", proto::command_round_trip),
+    ("config", config::harness::file),
+    ("deflate", deflate::harness::torn_streams),
     ("directory", directory::directory),
     ("framing", proto::chunking),
     ("orders", directory::order_keys),
     ("responses", proto::response_round_trip),
     ("sasl", proto::sasl),
     ("session", |data| server::operations(data, Instant::now())),
+    ("users", users::harness::file),
 ];
 
 #[test]
@@ -45,6 +51,7 @@ fn every_target_is_replayed() {
     let replayed: BTreeSet<String> = TARGETS.iter().map(|(target, _)| (*target).to_owned()).collect();
     assert_eq!(replayed, names("fuzz_targets"), "TARGETS against fuzz/fuzz_targets");
     assert_eq!(replayed, names("corpus"), "TARGETS against fuzz/corpus");
+    assert_eq!(replayed, names("options"), "TARGETS against fuzz/options");
 }
 
 fn names(folder: &str) -> BTreeSet<String> {

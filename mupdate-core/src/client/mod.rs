@@ -3,6 +3,9 @@
 //! Commands go out through [`ClientSession::send`], which may be called any number of times before the first answer;
 //! what the server says comes back through [`ClientSession::poll`].
 
+#[cfg(feature = "harness")]
+#[doc(hidden)]
+pub mod harness;
 mod output;
 mod state;
 #[cfg(test)]

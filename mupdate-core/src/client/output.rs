@@ -28,7 +28,7 @@ pub enum Event {
     Completed {
         /// The command's tag.
         tag: Tag,
-        /// OK, NO or BAD.
+        /// OK, NO or BAD; for LOGOUT, RFC 3656 allows BYE too.
         status: Status,
         /// What it said.
         text: Bytes,
@@ -37,7 +37,7 @@ pub enum Event {
     Challenge(Vec<u8>),
     /// The server takes the literal that was announced.
     GoAhead,
-    /// An untagged status: `* BYE` before the end, `* BAD` for what had no tag.
+    /// An untagged status: `* BYE` before the end, `* BAD` for what had no tag; from a foreign server, any.
     Untagged {
         /// What kind.
         status: Status,

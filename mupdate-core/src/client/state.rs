@@ -7,7 +7,8 @@
 //! | MAILBOX, RESERVE with tag t | t is an unanswered FIND, LIST or UPDATE, or the stream's |
 //! | DELETE with tag t | t is the stream's, or an unanswered UPDATE |
 //! | OK, NO, BAD with tag t | t is the oldest unanswered command: answers come in order |
-//! | `*` BYE, BAD | always |
+//! | BYE with tag t | the same, and it is LOGOUT |
+//! | a status with `*` | always |
 
 use std::collections::VecDeque;
 
@@ -48,6 +49,7 @@ enum Kind {
     /// FIND, LIST.
     Lookup,
     Update,
+    Logout,
     Plain,
 }
 
@@ -65,6 +67,7 @@ impl Expected {
             Verb::StartTls => Kind::StartTls,
             Verb::Find { .. } | Verb::List { .. } => Kind::Lookup,
             Verb::Update { .. } => Kind::Update,
+            Verb::Logout => Kind::Logout,
             _ => Kind::Plain,
         };
         self.open.push_back((tag, kind));
@@ -88,7 +91,7 @@ impl Expected {
     /// A tagged answer came. Returns whether a banner follows.
     pub fn completed(&mut self, tag: &Tag, status: Status) -> Result<bool, Violation> {
         match self.open.pop_front() {
-            Some((open, kind)) if open == *tag => {
+            Some((open, kind)) if open == *tag && (status != Status::Bye || kind == Kind::Logout) => {
                 if kind == Kind::Update && status == Status::Ok {
                     self.stream = Some(open);
                 }

@@ -62,6 +62,18 @@ fn answers_out_of_turn_end_the_session() {
 }
 
 #[test]
+fn a_tagged_bye_answers_nothing_but_logout() {
+    let mut session = connected();
+    let tag = session.send(Verb::Logout, &mut BytesMut::new());
+    session.receive(b"C1 BYE \"bye-bye\"\r\n");
+    let text = Bytes::from_static(b"bye-bye");
+    assert_eq!(session.poll(), Output::Event(Event::Completed { tag, status: Status::Bye, text }));
+    let tag = find(&mut session);
+    session.receive(b"C2 BYE \"bye-bye\"\r\n");
+    assert_eq!(session.poll(), Output::Closed(Reason::Violation(Violation::UnaskedAnswer(tag))));
+}
+
+#[test]
 fn data_that_nobody_asked_for_ends_the_session() {
     let mut session = connected();
     find(&mut session);

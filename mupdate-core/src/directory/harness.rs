@@ -1,12 +1,12 @@
 //! Property checks over arbitrary octets, shared by the fuzz targets and the tests. Each panics where a
 //! property fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mupdate_proto::{Acl, Location, MailboxName};
+use mupdate_proto::{Acl, Location, MailboxName, ServerName};
 
 use super::{
-    Action, Batch, Change, Durable, Feed, Filter, Learner, MemoryView, Order, Policy, Record, Refusal,
+    Action, Batch, Change, Durable, Event, Feed, Filter, Learner, MemoryView, Order, Policy, Record, Refusal,
     Selection, State, Verdict, View, at_risk, decide, risk_ranges, v36_name,
 };
 
@@ -15,8 +15,9 @@ use super::{
 pub fn directory(data: &[u8]) {
     let mut view = MemoryView::new();
     let mut model = Model::default();
-    let mut feed = Feed::new(Filter::All);
-    let mut copy: BTreeMap<MailboxName, Record> = BTreeMap::new();
+    let mut all = Subscriber::new(Filter::All);
+    let be1 = ServerName::new("be1").expect("a legal name");
+    let mut partial = Subscriber::new(Filter::Servers(BTreeSet::from([be1])));
     let mut steps = data.chunks_exact(4).map(Step::read).peekable();
     while steps.peek().is_some() {
         let last = view.revision();
@@ -54,30 +55,53 @@ pub fn directory(data: &[u8]) {
         assert!(events.iter().map(|event| event.revision).eq(last + 1..=revision));
         for event in &events {
             assert_ne!(event.before, event.after);
-            let was_empty = feed.is_empty();
-            assert_eq!(feed.publish(event), was_empty);
+            all.hear(event);
+            partial.hear(event);
         }
-        assert!(feed.len() <= usize::from(Step::MAILBOXES), "each name waits once");
         model.assert_equals(&view);
         if drain {
-            drain_into(&mut copy, &mut feed, &view);
+            all.drain(&view);
+            partial.drain(&view);
         }
     }
-    drain_into(&mut copy, &mut feed, &view);
+    all.drain(&view);
+    partial.drain(&view);
 }
 
-/// What a subscriber does with its feed. After that it knows all that the directory knows.
-fn drain_into(copy: &mut BTreeMap<MailboxName, Record>, feed: &mut Feed, view: &MemoryView) {
-    let end = feed.end();
-    while let Some(mailbox) = feed.pop() {
-        let Ok(record) = view.get(&mailbox);
-        match record {
-            Some(record) => copy.insert(mailbox, record),
-            None => copy.remove(&mailbox),
-        };
+/// A feed, and what is known to who reads it.
+struct Subscriber {
+    feed: Feed,
+    copy: BTreeMap<MailboxName, Record>,
+}
+
+impl Subscriber {
+    fn new(filter: Filter) -> Self {
+        Self { feed: Feed::new(filter), copy: BTreeMap::new() }
     }
-    assert_eq!(feed.popped(), end);
-    assert_eq!(copy, view.records());
+
+    fn hear(&mut self, event: &Event) {
+        let was_empty = self.feed.is_empty();
+        let woken = self.feed.publish(event);
+        assert_eq!(woken, was_empty && !self.feed.is_empty());
+        assert!(woken || !was_empty || !self.feed.filter().wants(event));
+        assert!(self.feed.len() <= usize::from(Step::MAILBOXES), "each name waits once");
+    }
+
+    /// After that the subscriber knows all that the directory knows of the servers that it asked for.
+    fn drain(&mut self, view: &MemoryView) {
+        let end = self.feed.end();
+        while let Some(mailbox) = self.feed.pop() {
+            let Ok(record) = view.get(&mailbox);
+            match record {
+                Some(record) => self.copy.insert(mailbox, record),
+                None => self.copy.remove(&mailbox),
+            };
+        }
+        assert_eq!(self.feed.popped(), end);
+        let filter = self.feed.filter();
+        let wanted = |(_, record): &(_, &Record)| filter.wants_server(record.location.server());
+        assert!(self.copy.iter().filter(wanted).eq(view.records().iter().filter(wanted)));
+    }
 }
 
 /// One action, as four octets spell it.

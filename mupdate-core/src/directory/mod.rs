@@ -24,6 +24,8 @@
 pub mod batch;
 pub mod decide;
 pub mod feed;
+#[cfg(feature = "harness")]
+#[doc(hidden)]
 pub mod harness;
 pub mod learner;
 pub mod memory;

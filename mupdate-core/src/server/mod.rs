@@ -17,6 +17,7 @@ mod command;
 mod config;
 mod follow;
 mod guard;
+#[cfg(feature = "harness")]
 #[doc(hidden)]
 pub mod harness;
 mod output;
@@ -230,7 +231,9 @@ impl ServerSession {
 
     /// When [`handle_timeout`](Self::handle_timeout) has to be called, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if matches!(self.task, Task::Closed(_)) {
+        // Once the session is to end it waits for what is in flight, and for no time: a deadline that has passed would
+        // have the runtime come back at once, again and again.
+        if self.farewell.is_some() || matches!(self.task, Task::Closed(_)) {
             return None;
         }
         let login = (self.phase == Phase::Login).then_some(self.login_by);

@@ -189,6 +189,21 @@ fn nobody_may_stay_without_a_login_or_silent() {
     assert!(matches!(peer.poll(), Output::Closed(Reason::TimedOut(_))));
 }
 
+/// A deadline in the past would have the daemons come back at once, for as long as the password is being hashed.
+#[test]
+fn a_login_that_comes_too_late_is_waited_for_without_a_deadline() {
+    let mut peer = Peer::new(|_| ());
+    let _banner = peer.poll();
+    peer.take();
+    let ticket = peer.asked(START);
+    peer.pass(Duration::from_secs(60));
+    assert_eq!(peer.poll(), Output::Blocked(On::Reply));
+    assert_eq!(peer.session.poll_timeout(), None);
+    peer.session.reply(ticket, Reply::Auth(AuthReply::Accepted { principal: "u".into() }));
+    assert!(matches!(peer.poll(), Output::Closed(Reason::TimedOut(_))));
+    assert_eq!(peer.take(), "A OK \"Authenticated\"\r\n* BYE \"no login within the time allowed\"\r\n");
+}
+
 #[test]
 fn a_stream_may_be_silent_for_ever() {
     let mut peer = Peer::streaming(|config| config.idle = Some(Duration::from_secs(10)));

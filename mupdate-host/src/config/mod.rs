@@ -4,6 +4,9 @@
 //! [`Config::reloaded`].
 
 mod error;
+#[cfg(feature = "harness")]
+#[doc(hidden)]
+pub mod harness;
 mod listen;
 mod print;
 mod read;

@@ -32,10 +32,12 @@ pub(super) fn open(dir: &Path, map_size: usize, max_readers: u32) -> heed::Resul
 
 /// Open what is there to look at it, without making or changing any file.
 ///
+/// LMDB would map what the file was opened with before, which may be more than there can be now: hence `map_size`.
+///
 /// Nobody may be writing: the caller holds the lock of the data directory, or there was never one to hold.
-pub(super) fn look(dir: &Path) -> heed::Result<Env> {
+pub(super) fn look(dir: &Path, map_size: usize) -> heed::Result<Env> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
-    options.max_dbs(MAX_TABLES);
+    options.map_size(map_size.next_multiple_of(LARGEST_PAGE)).max_dbs(MAX_TABLES);
     // SAFETY: without LMDB's own lock file readers and writers would not know of each other, but there are
     // no writers (see above), and a read-only environment is none.
     unsafe {

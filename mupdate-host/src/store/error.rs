@@ -48,6 +48,8 @@ pub enum Found {
     Version(u32),
     /// A store of ours with something missing.
     Incomplete,
+    /// A store of ours of which this page cannot be what LMDB has written.
+    Damaged(u64),
 }
 
 impl OpenError {
@@ -57,6 +59,9 @@ impl OpenError {
         match error.kind() {
             NotFound | PermissionDenied | ReadOnlyFilesystem | NotADirectory => {
                 Self::NotWritable { dir, error }
+            }
+            _ if out_of_space(&error) => {
+                Self::Failed { dir, error: format!("{error}; make room on the disk").into() }
             }
             io::ErrorKind::OutOfMemory => {
                 let text = format!("{error}; so much cannot be mapped here: lower map_size");
@@ -97,7 +102,15 @@ impl fmt::Display for OpenError {
             Self::Format { dir, found } => {
                 write!(f, "the data directory {} holds ", dir.display())?;
                 match found {
-                    Found::Foreign => f.write_str("a data.mdb of another program: choose another --data-dir"),
+                    Found::Foreign => f.write_str(
+                        "a data.mdb of another program, or one damaged beyond recognition: choose another \
+                         --data-dir, or restore it from a backup",
+                    ),
+                    Found::Damaged(page) => write!(
+                        f,
+                        "a damaged data.mdb (page {page} is not what it was written as): restore it from a \
+                         backup, or remove it and have every backend push its list (ctl_mboxlist -m)"
+                    ),
                     Found::Version(version) => write!(
                         f,
                         "a directory in format {version}, and this version knows format {}: \
@@ -132,11 +145,44 @@ impl std::error::Error for OpenError {
     }
 }
 
+/// What keeps changes from being written until an operator does something about it. Nothing is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The map is full.
+    MapFull,
+    /// The disk is, or the quota is used up.
+    DiskFull,
+    /// `data.mdb` is no longer where it was opened: what is written to it will not be there after a restart.
+    Gone,
+}
+
+impl Obstacle {
+    /// What can be done about it.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::MapFull => "raise map_size and restart",
+            Self::DiskFull => "make room",
+            Self::Gone => "put the data directory back as it was",
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MapFull => "the store is full",
+            Self::DiskFull => "the disk is full",
+            Self::Gone => "the data directory is gone",
+        })
+    }
+}
+
 /// Why the store could not be read, or a change could not be staged.
 #[derive(Debug)]
 pub enum StoreError {
-    /// The map is full: the operator has to raise `map_size`. Nothing is damaged.
-    Full,
+    /// Nothing can be written at present.
+    Obstacle(Obstacle),
     /// The name makes a key that LMDB cannot hold: a caller passed by [`Store::name_limit`](super::Store::name_limit).
     NameTooLong,
     /// What was read is not what this program writes: the file is damaged.
@@ -148,7 +194,8 @@ pub enum StoreError {
 impl From<heed::Error> for StoreError {
     fn from(error: heed::Error) -> Self {
         match error {
-            heed::Error::Mdb(MdbError::MapFull) => Self::Full,
+            heed::Error::Mdb(MdbError::MapFull) => Self::Obstacle(Obstacle::MapFull),
+            heed::Error::Io(error) if out_of_space(&error) => Self::Obstacle(Obstacle::DiskFull),
             error => Self::Lmdb(error),
         }
     }
@@ -157,7 +204,7 @@ impl From<heed::Error> for StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => f.write_str("storage is full"),
+            Self::Obstacle(obstacle) => obstacle.fmt(f),
             Self::NameTooLong => f.write_str("mailbox name is too long"),
             Self::Corrupt(what) => write!(f, "the stored {what} is damaged"),
             Self::Lmdb(error) => write!(f, "storage error: {error}"),
@@ -169,16 +216,20 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Lmdb(error) => Some(error),
-            Self::Full | Self::NameTooLong | Self::Corrupt(_) => None,
+            Self::Obstacle(_) | Self::NameTooLong | Self::Corrupt(_) => None,
         }
     }
+}
+
+fn out_of_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Why a transaction was not committed.
 #[derive(Debug)]
 pub enum CommitError {
-    /// The map is full. The transaction is gone as if it had never been, and the next one may succeed.
-    Full,
+    /// The transaction is gone as if it had never been, and the next one may succeed.
+    Obstacle(Obstacle),
     /// What is on the disk is unknown: the daemon has to stop and answer nobody.
     Fatal(StoreError),
 }
@@ -186,7 +237,7 @@ pub enum CommitError {
 impl From<StoreError> for CommitError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Full => Self::Full,
+            StoreError::Obstacle(obstacle) => Self::Obstacle(obstacle),
             error => Self::Fatal(error),
         }
     }
@@ -195,7 +246,7 @@ impl From<StoreError> for CommitError {
 impl fmt::Display for CommitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => StoreError::Full.fmt(f),
+            Self::Obstacle(obstacle) => obstacle.fmt(f),
             Self::Fatal(error) => error.fmt(f),
         }
     }

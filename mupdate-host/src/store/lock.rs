@@ -58,9 +58,11 @@ impl Claim {
 
     /// Leave our process number in the lock file, for whoever comes second.
     pub(super) fn sign(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
+        // In place: where the disk is full, an empty file could not be written again.
+        let line = format!("{}\n", std::process::id());
         self.file.rewind()?;
-        writeln!(self.file, "{}", std::process::id())
+        self.file.write_all(line.as_bytes())?;
+        self.file.set_len(line.len() as u64)
     }
 }
 

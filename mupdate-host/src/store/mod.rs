@@ -9,10 +9,12 @@
 mod clients;
 mod env;
 mod error;
+mod intact;
 mod ledger;
 mod locations;
 mod lock;
 mod page;
+mod place;
 mod read;
 mod reannounce;
 mod record;
@@ -32,7 +34,7 @@ use arc_swap::ArcSwap;
 use mupdate_core::directory::{Order, Revision};
 use mupdate_proto::ServerName;
 
-pub use error::{CommitError, Found, OpenError, StoreError};
+pub use error::{CommitError, Found, Obstacle, OpenError, StoreError};
 pub use page::Pager;
 pub use reannounce::Reannounce;
 pub use sink::RowSink;
@@ -40,6 +42,7 @@ pub use write::WriteTxn;
 
 use env::Env;
 use lock::Claim;
+use place::DataPlace;
 use tables::{Contents, Tables};
 
 /// The name of LMDB's file in the data directory.
@@ -82,6 +85,7 @@ pub struct Store {
 struct Inner {
     tables: Tables,
     env: Env,
+    place: DataPlace,
     tombstones: u64,
     orders: ArcSwap<Orders>,
     /// What was learned since the store was opened, whether it is written yet or not.
@@ -113,7 +117,7 @@ impl Store {
         // A lock file is there if a daemon ever was. What that one may be writing must not be looked at; and
         // where none ever was, nothing must be made before it is known what is there.
         let claim = Claim::take_existing(dir)?;
-        let contents = look(dir)?;
+        let contents = look(dir, options.map_size)?;
         if let Contents::Other(found) = contents {
             return Err(OpenError::format(dir, found));
         }
@@ -122,6 +126,7 @@ impl Store {
             None => Claim::take(dir)?,
         };
         claim.sign().map_err(|error| OpenError::io(dir, error))?;
+        place::reserve_lock_table(dir, options.max_readers).map_err(|error| OpenError::io(dir, error))?;
 
         let env = env::open(dir, options.map_size, options.max_readers)
             .map_err(|error| OpenError::heed(dir, error))?;
@@ -129,12 +134,14 @@ impl Store {
             Contents::Nothing => create(dir, &env)?,
             Contents::Ours | Contents::Other(_) => open_tables(dir, &env)?,
         };
+        let place = DataPlace::of(dir).map_err(|error| OpenError::io(dir, error))?;
         let StoreOptions { tombstones, orders, .. } = options;
         let orders = ArcSwap::from_pointee(orders);
         Ok(Self {
             inner: Arc::new(Inner {
                 tables,
                 env,
+                place,
                 tombstones,
                 orders,
                 learned: RwLock::default(),
@@ -211,13 +218,7 @@ impl Store {
     /// The store cannot be read.
     pub fn map_fill(&self) -> Result<(u64, u64), StoreError> {
         let txn = self.inner.env.read_txn()?;
-        let mut used = 0;
-        for table in self.inner.tables.all() {
-            let stat = table.stat(&txn)?;
-            let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
-            used += pages as u64 * u64::from(stat.page_size);
-        }
-        Ok((used, self.inner.env.info().map_size as u64))
+        Ok((self.inner.tables.used(&txn)?, self.inner.env.info().map_size as u64))
     }
 
     /// How much is stored. Takes as long as there are locations.
@@ -245,14 +246,19 @@ impl fmt::Debug for Store {
 }
 
 /// What is in a data directory, found out without changing it.
-fn look(dir: &Path) -> Result<Contents, OpenError> {
+fn look(dir: &Path, map_size: usize) -> Result<Contents, OpenError> {
     match fs::metadata(dir.join(DATA_FILE)) {
         Ok(data) if data.len() > 0 => {}
         Ok(_) => return Ok(Contents::Nothing),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Contents::Nothing),
         Err(error) => return Err(OpenError::io(dir, error)),
     }
-    env::look(dir).and_then(|env| tables::contents(&env)).map_err(|error| OpenError::heed(dir, error))
+    if let Some(found) = intact::look(&dir.join(DATA_FILE)).map_err(|error| OpenError::io(dir, error))? {
+        return Ok(Contents::Other(found));
+    }
+    env::look(dir, map_size)
+        .and_then(|env| tables::contents(&env))
+        .map_err(|error| OpenError::heed(dir, error))
 }
 
 /// Make the tables, and see to it that the new files are still there after a power failure.

@@ -79,6 +79,17 @@ impl Tables {
         [mailboxes, by_location, locations, places, tombstones, clients, meta]
     }
 
+    /// Octets that they take.
+    pub(super) fn used(&self, txn: &RoTxn<'_>) -> Result<u64, StoreError> {
+        let mut used = 0;
+        for table in self.all() {
+            let stat = table.stat(txn)?;
+            let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+            used += pages as u64 * u64::from(stat.page_size);
+        }
+        Ok(used)
+    }
+
     /// The revision of the last change.
     pub(super) fn revision(&self, txn: &RoTxn<'_>) -> Result<Revision, StoreError> {
         self.number(txn, "revision")

@@ -72,7 +72,10 @@ fn a_store_that_was_never_filled_is_taken_over() {
 
     let dir = TempDir::new().expect("a directory");
     drop(env::open(dir.path(), 1 << 20, 16).expect("opens"));
-    assert_eq!(contents(&env::look(dir.path()).expect("opens")).expect("readable"), Contents::Nothing);
+    assert_eq!(
+        contents(&env::look(dir.path(), 1 << 20).expect("opens")).expect("readable"),
+        Contents::Nothing
+    );
     drop(Store::open(dir.path(), options()).expect("an environment without tables is nothing"));
-    assert_eq!(contents(&env::look(dir.path()).expect("opens")).expect("readable"), Contents::Ours);
+    assert_eq!(contents(&env::look(dir.path(), 1 << 20).expect("opens")).expect("readable"), Contents::Ours);
 }

@@ -4,13 +4,17 @@ use bytes::Bytes;
 use heed::RwTxn;
 use mupdate_core::directory::{Order, Record, Revision, State, View, v36_key};
 use mupdate_proto::{Acl, MailboxName, ServerName};
+use rustix::io::Errno;
 
-use super::error::{CommitError, StoreError};
+use super::error::{CommitError, Obstacle, StoreError};
 use super::ledger::Ledger;
 use super::locations::{self, member_key};
 use super::record::Stored;
 use super::tables::Tables;
-use super::{Store, clients, tombstones};
+use super::{Inner, Store, clients, tombstones};
+
+/// Octets of the map that only deletions may use, at least and at most.
+const KEPT_BACK: (u64, u64) = (128 << 10, 16 << 20);
 
 /// A write transaction. Dropped without [`commit`](WriteTxn::commit), it never was.
 ///
@@ -19,11 +23,16 @@ use super::{Store, clients, tombstones};
 ///   reason, leaves nothing behind.
 #[must_use = "a transaction that is not committed is undone"]
 pub struct WriteTxn<'s> {
+    inner: &'s Inner,
     tables: &'s Tables,
     txn: RwTxn<'s>,
     ledger: Ledger,
     name_limit: usize,
     tombstones: u64,
+    /// Octets that the tables took at the beginning.
+    used: u64,
+    /// Has anything been written that can make them take more?
+    grows: bool,
     /// The revision of the last change: what was committed last, at first.
     revision: Revision,
     changes: u64,
@@ -33,12 +42,18 @@ impl Store {
     /// Begin to write.
     ///
     /// # Errors
-    /// LMDB refuses; nothing has happened.
+    /// LMDB refuses, or the data file is not there any more; nothing has happened.
     pub fn begin(&self) -> Result<WriteTxn<'_>, StoreError> {
         let inner = &*self.inner;
+        if !inner.place.is_there() {
+            return Err(StoreError::Obstacle(Obstacle::Gone));
+        }
         let txn = inner.env.write_txn()?;
         Ok(WriteTxn {
+            inner,
             tables: &inner.tables,
+            used: inner.tables.used(&txn)?,
+            grows: false,
             revision: inner.tables.revision(&txn)?,
             txn,
             ledger: Ledger::default(),
@@ -83,16 +98,21 @@ impl WriteTxn<'_> {
     /// Make it durable. Returns the revision of the last change.
     ///
     /// # Errors
-    /// [`CommitError::Full`] if the map is full: nothing has changed. [`CommitError::Fatal`] if it is unknown what
-    /// has.
+    /// [`CommitError::Obstacle`] if there is no room: nothing has changed. [`CommitError::Fatal`] if it is unknown
+    /// what has.
     pub fn commit(self) -> Result<Revision, CommitError> {
-        let Self { tables, mut txn, ledger, revision, changes, .. } = self;
+        let Self { inner, tables, mut txn, ledger, revision, changes, used, grows, .. } = self;
         ledger.settle(tables, &mut txn)?;
+        if grows && keeps_nothing_back(inner, used, tables.used(&txn)?) {
+            return Err(CommitError::Obstacle(Obstacle::MapFull));
+        }
         if changes > 0 {
             tables.set_number(&mut txn, "revision", revision)?;
         }
-        txn.commit().map_err(StoreError::from)?;
-        Ok(revision)
+        match txn.commit() {
+            Ok(()) => Ok(revision),
+            Err(error) => Err(failed(inner, error)),
+        }
     }
 
     fn key(&self, mailbox: &MailboxName) -> Result<Vec<u8>, StoreError> {
@@ -114,6 +134,35 @@ impl WriteTxn<'_> {
     fn changed(&mut self, revision: Revision) {
         self.revision = revision;
         self.changes += 1;
+    }
+}
+
+/// Would this leave too little for deletions? LMDB never writes in place, so they need room too; a map that was full to
+/// the last page could not be emptied any more.
+fn keeps_nothing_back(inner: &Inner, before: u64, after: u64) -> bool {
+    let size = inner.env.info().map_size as u64;
+    let reserve = (size / 64).clamp(KEPT_BACK.0, KEPT_BACK.1);
+    after > before && after > size.saturating_sub(reserve)
+}
+
+/// What it means that a commit has failed.
+///
+/// Pages that no older transaction needs are written first, then synced, and at last the meta page, which makes them
+/// the current ones. If it was the meta page that could not be written, LMDB takes no transaction any more; as long as
+/// it takes one, everything is as it was.
+fn failed(inner: &Inner, error: heed::Error) -> CommitError {
+    let short = matches!(&error, heed::Error::Io(error) if Errno::from_io_error(error) == Some(Errno::IO));
+    let error = match StoreError::from(error) {
+        // LMDB's word for a write that was cut short, and the system's for a broken disk.
+        StoreError::Lmdb(_) if short && inner.place.is_full() => StoreError::Obstacle(Obstacle::DiskFull),
+        error => error,
+    };
+    match error {
+        StoreError::Obstacle(_) => match inner.env.write_txn() {
+            Ok(_unused) => error.into(),
+            Err(panic) => CommitError::Fatal(StoreError::Lmdb(panic)),
+        },
+        error => CommitError::Fatal(error),
     }
 }
 
@@ -167,6 +216,7 @@ impl View for WriteTxn<'_> {
         let mut value = Vec::new();
         Stored { location: id, revision, acl }.encode(&mut value);
         self.tables.mailboxes.put(&mut self.txn, &key, &value)?;
+        self.grows = true;
         self.changed(revision);
         Ok(())
     }

@@ -60,7 +60,12 @@ pub fn remove(data_dir: &Path, name: &str) -> Result<bool, UsersError> {
 }
 
 /// The text with this user's line replaced, removed, or put at the end; everything else stays as it is.
-fn edit(file: &Path, text: &str, name: &str, line: Option<&str>) -> Result<(String, bool), UsersError> {
+pub(super) fn edit(
+    file: &Path,
+    text: &str,
+    name: &str,
+    line: Option<&str>,
+) -> Result<(String, bool), UsersError> {
     super::Users::parse(text).map_err(|lines| UsersError::Wrong { path: file.to_owned(), lines })?;
     let (mut edited, mut found) = (String::with_capacity(text.len() + 256), false);
     for old in text.lines() {

@@ -5,6 +5,9 @@
 
 mod file;
 mod first;
+#[cfg(feature = "harness")]
+#[doc(hidden)]
+pub mod harness;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

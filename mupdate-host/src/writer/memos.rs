@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use bytes::Bytes;
 use mupdate_core::directory::{Order, Revision};
@@ -96,10 +97,10 @@ impl Work {
     /// Give the memos a transaction of their own.
     pub(super) fn write_memos(&mut self) -> Result<(), StoreError> {
         let store = self.store.clone();
-        let mut txn = store.begin()?;
-        let written = match self.stage_memos(&mut txn) {
-            Ok(false) => return Ok(()),
-            Ok(true) => txn.commit().map(|_| ()),
+        let written = store.begin().and_then(|mut txn| Ok((self.stage_memos(&mut txn)?, txn)));
+        let written = match written {
+            Ok((false, _unused)) => return Ok(()),
+            Ok((true, txn)) => txn.commit().map(|_| ()),
             Err(error) => Err(CommitError::from(error)),
         };
         match written {
@@ -107,8 +108,9 @@ impl Work {
                 super::WriterStats::add(&self.stats.commits, 1);
                 Ok(())
             }
-            Err(CommitError::Full) => {
-                tracing::error!("the store is full: raise map_size and restart");
+            Err(CommitError::Obstacle(obstacle)) => {
+                self.obstacles.met(obstacle, Instant::now());
+                self.memos_due = None;
                 Ok(())
             }
             Err(CommitError::Fatal(error)) => Err(error),

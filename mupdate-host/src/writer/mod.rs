@@ -6,11 +6,13 @@
 //!
 //! - No reply leaves before everything that it depends on is durable, refusals and repetitions included.
 //! - A barrier is answered when everything that was submitted before it is in the feeds.
-//! - A full store is a NO for the batch that met it. Anything else that goes wrong is fatal: nobody is answered,
-//!   since nobody knows what is on the disk, and the daemon has to end.
+//! - A full store, a full disk or a data directory that is gone is a NO for the batch that met it, but for its deletions
+//!   where there is room for them alone. Anything else that goes wrong is fatal: nobody is answered, since nobody knows
+//!   what is on the disk, and the daemon has to end.
 
 mod gauge;
 mod memos;
+mod obstacles;
 mod round;
 
 use std::io;
@@ -33,6 +35,7 @@ use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, MutexGuard};
 use gauge::Gauge;
 use memos::Memos;
+use obstacles::Obstacles;
 use round::Round;
 
 /// Who asks for a change: for the log.
@@ -103,7 +106,7 @@ pub struct WriterStats {
     pub takeovers: AtomicU64,
     /// Transactions committed.
     pub commits: AtomicU64,
-    /// Batches answered NO because the store was full.
+    /// Batches answered NO, deletions aside, because nothing could be written.
     pub full: AtomicU64,
 }
 
@@ -153,6 +156,7 @@ impl Writer {
             memos: Arc::clone(&memos),
             memos_due: None,
             gauge: Gauge::default(),
+            obstacles: Obstacles::default(),
             stats: Arc::clone(&stats),
             store,
             authority,
@@ -237,6 +241,7 @@ struct Work {
     /// When memos get a commit of their own.
     memos_due: Option<Instant>,
     gauge: Gauge,
+    obstacles: Obstacles,
     stats: Arc<WriterStats>,
     store: Store,
     authority: Box<dyn Authority>,

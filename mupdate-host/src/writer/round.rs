@@ -1,6 +1,7 @@
 //! One round of the writer: actions, their transaction, replies, barriers.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use mupdate_core::directory::{Action, Batch, Durable, Event, Sealed};
 use mupdate_core::server::{Reply, Ticket};
@@ -8,7 +9,7 @@ use mupdate_core::server::{Reply, Ticket};
 use super::{Job, Memo, Origin, Work, WriterStats};
 use crate::feeds::SharedFeed;
 use crate::inbox::Inbox;
-use crate::store::{CommitError, StoreError, WriteTxn};
+use crate::store::{CommitError, Obstacle, StoreError, WriteTxn};
 
 /// Octets of names, locations and ACLs that go into one transaction.
 const OCTETS: usize = 8 << 20;
@@ -50,8 +51,8 @@ impl Round {
 /// What the transaction of a round came to.
 enum Outcome {
     Durable(Durable<usize>),
-    /// The store is full, and nothing has happened.
-    Full,
+    /// Nothing could be written, and nothing has happened.
+    Obstacle(Obstacle),
 }
 
 impl Work {
@@ -76,9 +77,32 @@ impl Work {
         let (sound, unsound): (Vec<usize>, Vec<usize>) =
             (0..entries.len()).partition(|&at| writable && fits(&entries[at].action, limit));
 
+        if let Some(obstacle) = self.attempt(entries, &sound)? {
+            WriterStats::add(&self.stats.full, 1);
+            // Deletions make room, and one may find enough where all of the batch together did not.
+            let (deletions, others): (Vec<usize>, Vec<usize>) =
+                sound.into_iter().partition(|&at| matches!(entries[at].action, Action::Delete { .. }));
+            refuse(entries, &others, obstacle);
+            let mut stuck = others.is_empty() && deletions.len() == 1;
+            for at in deletions {
+                stuck = stuck || self.attempt(entries, &[at])?.is_some();
+                if stuck {
+                    refuse(entries, &[at], obstacle);
+                }
+            }
+        }
+        for Entry { ticket, inbox, .. } in unsound.iter().map(|&at| &entries[at]) {
+            let text = if writable { "mailbox name is too long" } else { "read-only session" };
+            inbox.deliver(*ticket, Reply::Failed(text.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Carry out these entries in one transaction and answer them, unless something is in the way.
+    fn attempt(&mut self, entries: &[Entry], sound: &[usize]) -> Result<Option<Obstacle>, StoreError> {
         // Which entries changed something: the events come in the same sequence.
         let mut changing = Vec::new();
-        match self.transact(entries, &sound, &mut changing)? {
+        match self.transact(entries, sound, &mut changing)? {
             Outcome::Durable(Durable { verdicts, events }) => {
                 if let Some(last) = events.last() {
                     self.feeds.publish(&events, last.revision);
@@ -93,20 +117,13 @@ impl Work {
                     inbox.deliver(*ticket, Reply::Submitted(verdict));
                 }
                 self.report(entries, &changing, &events);
+                Ok(None)
             }
-            Outcome::Full => {
-                WriterStats::add(&self.stats.full, 1);
-                tracing::error!(actions = sound.len(), "the store is full: raise map_size and restart");
-                for Entry { ticket, inbox, .. } in sound.iter().map(|&at| &entries[at]) {
-                    inbox.deliver(*ticket, Reply::Failed("storage is full, nothing was changed".to_owned()));
-                }
+            Outcome::Obstacle(obstacle) => {
+                self.obstacles.met(obstacle, Instant::now());
+                Ok(Some(obstacle))
             }
         }
-        for Entry { ticket, inbox, .. } in unsound.iter().map(|&at| &entries[at]) {
-            let text = if writable { "mailbox name is too long" } else { "read-only session" };
-            inbox.deliver(*ticket, Reply::Failed(text.to_owned()));
-        }
-        Ok(())
     }
 
     /// Everything between begin and commit.
@@ -117,7 +134,11 @@ impl Work {
         changing: &mut Vec<usize>,
     ) -> Result<Outcome, StoreError> {
         let store = self.store.clone();
-        let mut txn = store.begin()?;
+        let mut txn = match store.begin() {
+            Ok(txn) => txn,
+            Err(StoreError::Obstacle(obstacle)) => return Ok(Outcome::Obstacle(obstacle)),
+            Err(error) => return Err(error),
+        };
         let mut batch = Batch::new(txn.revision());
         let staged = self.stage(&mut txn, &mut batch, entries, sound, changing);
         let sealed = batch.seal();
@@ -129,10 +150,10 @@ impl Work {
         };
         match committed {
             Ok(revision) => Ok(Outcome::Durable(sealed.durable(revision))),
-            Err(CommitError::Full) => {
+            Err(CommitError::Obstacle(obstacle)) => {
                 // All of them are answered by the caller, those too that were never staged.
                 let _ = sealed.refused_whole();
-                Ok(Outcome::Full)
+                Ok(Outcome::Obstacle(obstacle))
             }
             Err(CommitError::Fatal(error)) => Err(error),
         }
@@ -161,6 +182,7 @@ impl Work {
         let revision = txn.commit()?;
         debug_assert_eq!(revision, sealed.revision());
         WriterStats::add(&self.stats.commits, 1);
+        self.obstacles.overcome();
         Ok(revision)
     }
 
@@ -177,6 +199,13 @@ impl Work {
             let Origin { principal, peer } = &entries[at].origin;
             tracing::warn!(%mailbox, %from, %to, %principal, %peer, "an active mailbox was taken over");
         }
+    }
+}
+
+/// None of these has happened.
+fn refuse(entries: &[Entry], refused: &[usize], obstacle: Obstacle) {
+    for Entry { ticket, inbox, .. } in refused.iter().map(|&at| &entries[at]) {
+        inbox.deliver(*ticket, Reply::Failed(format!("{obstacle}, nothing was changed")));
     }
 }
 

@@ -4,8 +4,11 @@ use std::{env, path::PathBuf, process::Command, sync::OnceLock};
 
 use super::Kind;
 
-/// The binary of a daemon, built by the cargo that runs these tests, with its profile, into its target directory. What is
-/// up to date is not built again.
+/// The profile that the daemons are built with, if not that of the tests.
+const PROFILE: &str = "MUPDATE_TESTS_PROFILE";
+
+/// The binary of a daemon, built by the cargo that runs these tests, with its profile or [`PROFILE`], into its target
+/// directory. What is up to date is not built again.
 ///
 /// # Panics
 /// The build fails.
@@ -17,8 +20,10 @@ pub fn binary(kind: Kind) -> PathBuf {
 fn build() -> PathBuf {
     // TARGET/PROFILE/deps/this-test
     let test = env::current_exe().expect("a running program has a path");
-    let folder = test.ancestors().nth(2).expect("cargo puts tests into deps").to_owned();
-    let target = folder.parent().expect("profiles have folders of their own");
+    let of_the_tests = test.ancestors().nth(2).expect("cargo puts tests into deps");
+    let target = of_the_tests.parent().expect("profiles have folders of their own");
+    let profile = env::var(PROFILE).ok();
+    let folder = profile.map_or_else(|| of_the_tests.to_owned(), |profile| target.join(profile));
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(profile) => profile,

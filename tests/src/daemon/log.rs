@@ -46,13 +46,19 @@ impl Log {
     /// # Panics
     /// None comes.
     pub fn wait_for(&self, text: &str) -> String {
-        let found = |state: &State| state.lines.iter().find(|line| line.contains(text)).cloned();
+        self.find(text, 1).unwrap_or_else(|| panic!("no \"{text}\" in the log:\n{}", self.text()))
+    }
+
+    /// Waits for the nth such line, or for the end of the log.
+    pub fn find(&self, text: &str, nth: usize) -> Option<String> {
+        let found =
+            |state: &State| state.lines.iter().filter(|line| line.contains(text)).nth(nth - 1).cloned();
         let (state, _) = self
             .0
             .changed
             .wait_timeout_while(self.0.lock(), DEADLINE, |state| found(state).is_none() && !state.ended)
             .unwrap_or_else(PoisonError::into_inner);
-        found(&state).unwrap_or_else(|| panic!("no \"{text}\" in the log:\n{}", state.lines.join("\n")))
+        found(&state)
     }
 
     /// Waits until the program has closed its standard error, which it does at its end.

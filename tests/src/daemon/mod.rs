@@ -1,6 +1,7 @@
 //! The daemons as processes: started on data directories of their own, watched through their logs, ended by signals.
 
 mod build;
+mod launch;
 mod log;
 mod stage;
 
@@ -19,7 +20,11 @@ use rustix::process::{Pid, kill_process};
 use tempfile::TempDir;
 
 use self::log::Log;
-pub use self::{build::binary, stage::DaemonStage};
+pub use self::{
+    build::binary,
+    launch::{Launch, Refusal},
+    stage::DaemonStage,
+};
 use crate::player::LOGIN;
 pub use rustix::process::Signal;
 
@@ -55,6 +60,7 @@ pub struct Daemon {
     log: Log,
     folder: TempDir,
     listen: String,
+    launch: Launch,
     address: SocketAddr,
 }
 
@@ -67,7 +73,7 @@ impl Daemon {
     /// # Panics
     /// It does not come up.
     pub fn start(kind: Kind, toml: &str) -> Self {
-        Self::new(kind, toml, ANYWHERE, |_| {})
+        Self::new(kind, toml, ANYWHERE, Launch::default(), |_| {})
     }
 
     /// As [`start`](Self::start), at this address and port.
@@ -75,7 +81,7 @@ impl Daemon {
     /// # Panics
     /// It does not come up.
     pub fn start_at(kind: Kind, toml: &str, listen: &str) -> Self {
-        Self::new(kind, toml, listen, |_| {})
+        Self::new(kind, toml, listen, Launch::default(), |_| {})
     }
 
     /// As [`start`](Self::start), on a data directory that `prepare` has filled.
@@ -83,10 +89,18 @@ impl Daemon {
     /// # Panics
     /// It does not come up.
     pub fn start_on(kind: Kind, toml: &str, prepare: impl FnOnce(&Path)) -> Self {
-        Self::new(kind, toml, ANYWHERE, prepare)
+        Self::new(kind, toml, ANYWHERE, Launch::default(), prepare)
     }
 
-    fn new(kind: Kind, toml: &str, listen: &str, prepare: impl FnOnce(&Path)) -> Self {
+    /// As [`start_on`](Self::start_on), with the process run as `launch` says, now and at every new start.
+    ///
+    /// # Panics
+    /// It does not come up.
+    pub fn start_as(kind: Kind, toml: &str, launch: Launch, prepare: impl FnOnce(&Path)) -> Self {
+        Self::new(kind, toml, ANYWHERE, launch, prepare)
+    }
+
+    fn new(kind: Kind, toml: &str, listen: &str, launch: Launch, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let data = folder.path().join("data");
         fs::create_dir(&data).expect("the folder is ours");
@@ -96,8 +110,9 @@ impl Daemon {
         prepare(&data);
         let config = folder.path().join("mupdated.toml");
         fs::write(&config, toml).expect("the folder is ours");
-        let (child, log, address) = launch(kind, folder.path(), listen);
-        Self { kind, child, log, folder, listen: listen.into(), address }
+        let (child, log) = launch.spawn(kind, folder.path(), listen);
+        let address = launch::address(&log).unwrap_or_else(|| panic!("it does not serve:\n{}", log.text()));
+        Self { kind, child, log, folder, listen: listen.into(), launch, address }
     }
 
     /// Starts it again after its end, with what it left behind; the port is another one, unless it was chosen.
@@ -105,7 +120,46 @@ impl Daemon {
     /// # Panics
     /// It does not come up.
     pub fn start_again(&mut self) {
-        (self.child, self.log, self.address) = launch(self.kind, self.folder.path(), &self.listen);
+        if let Err(refusal) = self.try_start_again() {
+            panic!("it does not serve: {refusal}");
+        }
+    }
+
+    /// As [`start_again`](Self::start_again), if it wants to.
+    ///
+    /// # Errors
+    /// How it ended instead.
+    ///
+    /// # Panics
+    /// It neither serves nor ends.
+    pub fn try_start_again(&mut self) -> Result<(), Refusal> {
+        self.start_without_waiting();
+        if let Some(address) = launch::address(&self.log) {
+            self.address = address;
+            return Ok(());
+        }
+        let status = self.wait();
+        Err(Refusal { status, said: self.log.text() })
+    }
+
+    /// Starts it again and does not wait until it serves: where it listens is not known then.
+    pub fn start_without_waiting(&mut self) {
+        (self.child, self.log) = self.launch.spawn(self.kind, self.folder.path(), &self.listen);
+    }
+
+    /// How it is run from the next start on.
+    pub fn launch(&mut self) -> &mut Launch {
+        &mut self.launch
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything that it has said.
+    pub fn log(&self) -> String {
+        self.log.text()
     }
 
     /// Where it listens.
@@ -203,9 +257,13 @@ impl Daemon {
         self.log.wait_for(text)
     }
 
-    /// The number of its process.
-    pub fn process(&self) -> u32 {
-        self.child.id()
+    /// Waits until so many lines of its log hold this text.
+    ///
+    /// # Panics
+    /// They do not come.
+    pub fn wait_for_logs(&self, text: &str, lines: usize) -> String {
+        let found = self.log.find(text, lines);
+        found.unwrap_or_else(|| panic!("no {lines} times \"{text}\" in the log:\n{}", self.log.text()))
     }
 
     /// Open files of the process.
@@ -222,29 +280,6 @@ impl Drop for Daemon {
             eprintln!("the log of {}:\n{}", self.kind.program(), self.log.text());
         }
     }
-}
-
-fn launch(kind: Kind, folder: &Path, listen: &str) -> (Child, Log, SocketAddr) {
-    let socket = folder.join("socket");
-    let mut child = Command::new(binary(kind))
-        .arg("--config")
-        .arg(folder.join("mupdated.toml"))
-        .arg("--data-dir")
-        .arg(folder.join("data"))
-        .args(["--listen", listen, "--listen"])
-        .arg(socket)
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the daemon was built");
-    let log = Log::follow(child.stderr.take().expect("it is piped"));
-    let line = log.wait_for(" serves as ");
-    let address = line
-        .split_once("listen=\"")
-        .and_then(|(_, rest)| rest.split([' ', '"']).next())
-        .and_then(|address| address.parse().ok())
-        .unwrap_or_else(|| panic!("no address in {line}"));
-    (child, log, address)
 }
 
 /// The users file of a daemon that knows [`LOGIN`], made once by the daemon itself.

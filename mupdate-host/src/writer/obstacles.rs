@@ -1,0 +1,54 @@
+//! Says what keeps changes from being written: often enough to be seen, seldom enough to be read.
+
+use std::time::{Duration, Instant};
+
+use crate::store::Obstacle;
+
+/// An obstacle that stays is logged that often.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// What was met last, and not overcome yet.
+#[derive(Debug, Default)]
+pub(super) struct Obstacles {
+    met: Option<(Obstacle, Instant)>,
+}
+
+impl Obstacles {
+    /// Something is in the way. True: that was logged.
+    pub(super) fn met(&mut self, obstacle: Obstacle, now: Instant) -> bool {
+        let known = |&(met, at): &(Obstacle, Instant)| met == obstacle && now.duration_since(at) < AGAIN;
+        if self.met.as_ref().is_some_and(known) {
+            return false;
+        }
+        self.met = Some((obstacle, now));
+        tracing::error!("{obstacle}, and changes are refused: {}", obstacle.advice());
+        true
+    }
+
+    /// Something was written. True: that was logged.
+    pub(super) fn overcome(&mut self) -> bool {
+        let overcome = self.met.take();
+        if let Some((obstacle, _)) = overcome {
+            tracing::info!("changes are written again ({obstacle} no longer)");
+        }
+        overcome.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_obstacle_is_told_now_and_then() {
+        let (mut obstacles, start) = (Obstacles::default(), Instant::now());
+        assert!(!obstacles.overcome());
+        assert!(obstacles.met(Obstacle::DiskFull, start));
+        assert!(!obstacles.met(Obstacle::DiskFull, start + AGAIN / 2));
+        assert!(obstacles.met(Obstacle::Gone, start + AGAIN / 2));
+        assert!(obstacles.met(Obstacle::Gone, start + 2 * AGAIN));
+        assert!(obstacles.overcome());
+        assert!(!obstacles.overcome());
+        assert!(obstacles.met(Obstacle::Gone, start + 2 * AGAIN));
+    }
+}
