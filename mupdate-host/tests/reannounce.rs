@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{activate, apply, delete, name, options, pending, server, store, walk};
-use mupdate_core::directory::{Filter, Revision, at_risk, can_be_at_risk};
+use mupdate_core::directory::{Filter, Revision, at_risk, can_be_at_risk, domain_of};
 use mupdate_core::server::Scope;
 use mupdate_host::feeds::{Feeds, Subscription};
 use mupdate_host::inbox::Inbox;
@@ -46,12 +46,14 @@ proptest! {
         let reached = reannounce(&store, Some(since), &subscription);
         prop_assert_eq!(reached, store.revision().expect("readable"));
         let announced: BTreeSet<MailboxName> = pending(&subscription).into_iter().collect();
+        let all = walk(&store, Scope::All, 100);
+        let domains: BTreeSet<&[u8]> = all.iter().filter_map(|(name, ..)| domain_of(name)).collect();
         let expected: BTreeSet<MailboxName> = walk(&store, Scope::All, 100)
             .into_iter()
             .filter(|(_, location, _)| !partial || location.starts_with(b"be1!"))
             .filter(|(other, ..)| {
-                let risky = |deleted: &&String| at_risk(deleted.as_bytes(), other);
-                if partial { can_be_at_risk(other) } else { deleted.iter().any(risky) }
+                let mut gone = deleted.iter().map(|name| name.as_bytes()).chain(domains.iter().copied());
+                if partial { can_be_at_risk(other) } else { gone.any(|gone| at_risk(gone, other)) }
             })
             .map(|(other, ..)| name(other))
             .collect();
@@ -100,4 +102,19 @@ fn a_thousand_deleted_siblings_cost_one_look_at_their_neighbours() {
     apply(&store, &children.iter().map(delete).collect::<Vec<_>>());
     let expected: Vec<_> = neighbours.iter().map(name).collect();
     assert_eq!(announced(&store, None), expected);
+}
+
+#[test]
+fn names_without_a_domain_are_passed_over_in_one_go() {
+    let (_dir, store) = store();
+    let users: Vec<_> = (0..2_000).map(|at| activate(format!("user.u{at:04}"), "be1!p", "")).collect();
+    let domains = ["a.org!user.x", "a-b.org!user.x", "user.org!user.x", "user-x.org!user.x"];
+    apply(&store, &users);
+    apply(&store, &domains.map(|name| activate(name, "be1!p", "")));
+    let subscription = subscribe(&store, Filter::All);
+    let mut under_way = store.reannounce(None, &subscription);
+    let some = |under_way: &mut _| store.reannounce_some(under_way, &subscription).expect("readable");
+    // What was deleted, the domains, and that there are no more.
+    assert_eq!((some(&mut under_way), some(&mut under_way).is_some()), (None, true));
+    assert_eq!(pending(&subscription), [name("a-b.org!user.x"), name("user-x.org!user.x")]);
 }

@@ -39,7 +39,7 @@ pub use feed::{Feed, Filter};
 pub use learner::Learner;
 pub use memory::MemoryView;
 pub use order::{Order, v36_key, v36_name};
-pub use resync::{at_risk, can_be_at_risk, risk_ranges};
+pub use resync::{at_risk, can_be_at_risk, domain_of, risk_ranges};
 pub use selection::Selection;
 
 use std::fmt;

@@ -16,6 +16,11 @@
 //! in one way inside a domain and in another outside: a d without domain comes, from its first `.` or `^` on,
 //! before any x that has this octet in its domain; and its first `^` has the key of a domain's `.`, where
 //! what follows decides.
+//!
+//! # Where nothing was deleted
+//! A list in v36 order and a database in `dot` order disagree about domains: the list has `a.com!` after `a-b.com!`,
+//! the database has it before. The merge then finds `a.com!` in its way where `a-b.com!` comes in the list, and
+//! loses all of the latter, each time. So every domain there is counts as a deleted name: see [`domain_of`].
 
 use super::Order;
 use super::order::v36_domain_key;
@@ -23,6 +28,12 @@ use super::order::v36_domain_key;
 /// Whether a merge after the deletion of `deleted` can lose `other`, in a frontend of v36 or dot order.
 pub fn at_risk(deleted: &[u8], other: &[u8]) -> bool {
     deleted > other && [Order::V36, Order::Dot].into_iter().any(|order| order.compare(deleted, other).is_lt())
+}
+
+/// The domain of a name, with its `!`, if it has one: for those at risk from it, ask [`at_risk`].
+pub fn domain_of(name: &[u8]) -> Option<&[u8]> {
+    let bang = name.iter().position(|&octet| octet == b'!')?;
+    Some(&name[..=bang])
 }
 
 /// Whether there can be a name at all whose deletion puts this one at risk.
@@ -144,6 +155,15 @@ mod tests {
         for risky in ["user.jane.Sent", "user.jane-x", "user.jane2", "user.a b", "example.com!user.jane"] {
             assert!(can_be_at_risk(risky.as_bytes()), "{risky}");
         }
+    }
+
+    #[test]
+    fn domains_are_at_risk_from_each_other() {
+        assert_eq!(domain_of(b"example.com!user.a!b"), Some(&b"example.com!"[..]));
+        assert_eq!(domain_of(b"user.a"), None);
+        assert!(at_risk(b"example.com!", b"example-two.com!user.a"));
+        assert!(at_risk(b"example.com!", b"example-two"));
+        assert!(!at_risk(b"example-two.com!", b"example.com!user.a"));
     }
 
     #[test]

@@ -3,14 +3,15 @@
 //! A Cyrus frontend merges our list with its own by plain octet comparison. If mailboxes were deleted while it was
 //! away, that merge can pass over others, which exist, in silence. They are found from the tombstones and put into
 //! the peer's feed, to be told again. For a peer that follows some servers only, what moved to another one is gone as
-//! well, and has no tombstone: such a peer is told again whatever it can have lost at all.
+//! well, and has no tombstone: such a peer is told again whatever it can have lost at all. And some peers lose mailboxes of
+//! one domain by those of another, whether anything was deleted or not.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::PoisonError;
 
 use bytes::Bytes;
-use mupdate_core::directory::{Revision, at_risk, can_be_at_risk, risk_ranges, v36_name};
+use mupdate_core::directory::{Revision, at_risk, can_be_at_risk, domain_of, risk_ranges, v36_name};
 use mupdate_proto::MailboxName;
 
 use super::error::StoreError;
@@ -41,17 +42,19 @@ pub struct Reannounce {
 /// Where to look.
 #[derive(Debug)]
 enum Plan {
-    /// Around what was deleted.
-    Deleted(Around),
+    /// Around what was deleted, and around every domain.
+    Neighbours(Around),
     /// Everywhere, from this key on.
     All(Bound<Vec<u8>>),
 }
 
-/// The search around deleted names.
+/// The search around deleted names and around domains.
 #[derive(Debug)]
 struct Around {
     /// The deletion that was looked at last.
     since: Revision,
+    /// Where the next domain is looked for, once there is no deletion left.
+    domains: Option<Vec<u8>>,
     /// The names in a range that was looked at, less those that are in the feed by now. Deleted siblings endanger
     /// the same ranges, so those need to be read once only.
     ranges: BTreeMap<Range, Vec<Vec<u8>>>,
@@ -69,7 +72,7 @@ impl Store {
         let reached = subscription.published();
         let search = if subscription.whole() {
             let since = since.filter(|&since| since <= reached).unwrap_or(0);
-            Plan::Deleted(Around { since, ranges: BTreeMap::new(), remembered: 0 })
+            Plan::Neighbours(Around { since, domains: None, ranges: BTreeMap::new(), remembered: 0 })
         } else {
             Plan::All(Bound::Unbounded)
         };
@@ -87,7 +90,19 @@ impl Store {
         subscription: &Subscription,
     ) -> Result<Option<Revision>, StoreError> {
         let done = match &mut under_way.search {
-            Plan::Deleted(around) => self.around_deleted(around, subscription)?,
+            Plan::Neighbours(around) => match around.domains.take() {
+                None => {
+                    if self.around_deleted(around, subscription)? {
+                        // LMDB has no empty keys, and no name has a NUL.
+                        around.domains = Some(vec![0]);
+                    }
+                    false
+                }
+                Some(from) => {
+                    around.domains = self.around_domains(around, from, subscription)?;
+                    around.domains.is_none()
+                }
+            },
             Plan::All(from) => self.everywhere(from, subscription)?,
         };
         Ok(done.then_some(under_way.reached))
@@ -111,6 +126,40 @@ impl Store {
         Ok(graves.len() < TOMBSTONES)
     }
 
+    /// Look around some more domains. Returns where the next one is to be looked for.
+    fn around_domains(
+        &self,
+        under_way: &mut Around,
+        mut from: Vec<u8>,
+        subscription: &Subscription,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut domains = Vec::new();
+        let mut over = false;
+        {
+            let txn = self.inner.env.read_txn()?;
+            for _ in 0..TOMBSTONES {
+                let Some(entry) = self
+                    .inner
+                    .tables
+                    .mailboxes
+                    .range(&txn, &(Bound::Included(&from[..]), Bound::Unbounded))?
+                    .next()
+                else {
+                    over = true;
+                    break;
+                };
+                let (key, _) = entry?;
+                from = behind(key);
+                domains.extend(domain_of(&v36_name(key)).map(<[u8]>::to_vec));
+            }
+        }
+        let mut search = Search { store: self, subscription, under_way };
+        for domain in domains {
+            search.around(&domain)?;
+        }
+        Ok((!over).then_some(from))
+    }
+
     /// Look at some more of all names. True: those were the last.
     fn everywhere(&self, from: &mut Bound<Vec<u8>>, subscription: &Subscription) -> Result<bool, StoreError> {
         let txn = self.inner.env.read_txn()?;
@@ -130,6 +179,16 @@ impl Store {
             *from = Bound::Excluded(key.to_vec());
         }
         Ok(last.is_none())
+    }
+}
+
+/// The first key that can be of another domain, or of none, than this one: behind the whole domain, or behind all the
+/// children of a name that has none.
+fn behind(key: &[u8]) -> Vec<u8> {
+    // In keys these two stand for the `!` behind a domain and for a `.` where there is no domain, and for nothing else.
+    match key.iter().position(|octet| [0x1D, 0x1F].contains(octet)) {
+        Some(at) => [&key[..at], &[key[at] + 1]].concat(),
+        None => [key, &[0x01]].concat(),
     }
 }
 

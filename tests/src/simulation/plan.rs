@@ -184,9 +184,6 @@ const KINDS: [(Kind, u32); 12] = [
 /// Mailbox names that a run knows at most.
 pub const NAMES: u8 = 12;
 
-/// Those among them that have no domain: they come first.
-const WITHOUT_DOMAIN: u8 = 9;
-
 impl Plan {
     /// The plan of a seed. Each leaves some kinds of deeds out, so that what they hide is seen as well.
     pub fn draw(seed: u64) -> Self {
@@ -201,10 +198,7 @@ impl Plan {
             .into_iter()
             .filter(|(kind, _)| matches!(kind, Kind::Lead | Kind::Run | Kind::Visit) || rng.u8(..4) > 0)
             .collect();
-        // A frontend in dot order can lose mailboxes of one domain beside another even if nothing was deleted, which
-        // the server does not mend (see `ARCHITECTURE.md`).
-        let dot = frontends.iter().any(|frontend| frontend.order == Order::Dot);
-        let names = rng.u8(2..=if dot { WITHOUT_DOMAIN } else { NAMES });
+        let names = rng.u8(2..=NAMES);
         let whats: Vec<_> = What::ALL
             .into_iter()
             .filter(|what| matches!(what, What::Create | What::Delete) || rng.bool())

@@ -9,7 +9,7 @@ use std::{
 use mupdate_core::{
     directory::{
         Feed, Filter, MemoryView, Order, Record, Revision, Selection, State, View, at_risk, can_be_at_risk,
-        v36_key,
+        domain_of, v36_key,
     },
     server::{Finish, Row, Rows, Scope},
 };
@@ -159,7 +159,8 @@ impl Directory {
     /// Put into a feed what its subscriber's merge can have lost, if it was last in sync at `since`.
     pub fn reannounce(&self, since: Option<Revision>, feed: &mut Feed) {
         let deleted = self.tombstones.range((Bound::Excluded(since.unwrap_or(0)), Bound::Unbounded));
-        let deleted: BTreeSet<_> = deleted.map(|(_, name)| name.as_bytes()).collect();
+        let domains = self.records().keys().filter_map(|name| domain_of(name.as_bytes()));
+        let deleted: BTreeSet<_> = deleted.map(|(_, name)| name.as_bytes()).chain(domains).collect();
         let filter = feed.filter().clone();
         for name in self.keys.values() {
             let wanted =
