@@ -61,15 +61,15 @@ impl Feeds {
     /// Put the events of one commit, which made `revision`, into the feeds.
     pub fn publish(&self, events: &[Event], revision: Revision) {
         let mut woken = Vec::new();
-        for subscriber in self.registry().subscribers.values() {
+        for (feed, inbox) in self.followers() {
             let mut wake = false;
-            let mut feed = lock(&subscriber.feed);
+            let mut feed = lock(&feed);
             for event in events {
                 wake |= feed.publish(event);
             }
             drop(feed);
             if wake {
-                woken.push(Arc::clone(&subscriber.inbox));
+                woken.push(inbox);
             }
         }
         // One writer publishes in order, so this only grows.
@@ -77,6 +77,14 @@ impl Feeds {
         for inbox in woken {
             inbox.changed();
         }
+    }
+
+    /// Who follows now. Many changes for many followers take a while, in which others come and go: the registry is not
+    /// locked meanwhile. Whoever comes now reads the directory with these changes in it.
+    fn followers(&self) -> Vec<(SharedFeed, Arc<Inbox>)> {
+        let registry = self.registry();
+        let both = |subscriber: &Subscriber| (Arc::clone(&subscriber.feed), Arc::clone(&subscriber.inbox));
+        registry.subscribers.values().map(both).collect()
     }
 
     /// Everything up to this revision is in the feeds of those who subscribed in time.

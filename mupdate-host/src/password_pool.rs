@@ -4,8 +4,14 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
+use rustix::process::nice;
+
 use crate::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use crate::sync::{Mutex, thread};
+
+/// How far hashing stands back for everything else that the daemon does: a flood of wrong passwords keeps all of these
+/// threads busy. On Linux a thread has a priority of its own.
+const PRIORITY: i32 = if cfg!(all(target_os = "linux", not(test))) { 10 } else { 0 };
 
 /// A few threads behind a bounded queue. They end after the last handle is gone and the queue is empty.
 pub struct PasswordPool<Job> {
@@ -27,6 +33,8 @@ impl<Job: Send + 'static> PasswordPool<Job> {
         for number in 0..threads.max(1) {
             let (jobs, work) = (Arc::clone(&jobs), Arc::clone(&work));
             let run = move || {
+                // If it is refused, hashing is in others' way a little more.
+                let _ = nice(PRIORITY);
                 while let Some(job) = next(&jobs) {
                     work(job);
                 }

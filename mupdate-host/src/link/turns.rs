@@ -9,10 +9,13 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
-use crate::inbox::Inbox;
+use crate::{
+    inbox::Inbox,
+    sync::{Mutex, MutexGuard},
+};
 
 /// All turns of a daemon.
 #[derive(Debug)]
