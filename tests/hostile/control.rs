@@ -1,4 +1,5 @@
-//! What the machine alone makes of such a client's work: an echo over loopback, and a write that is synced to the disk.
+//! What the machine alone makes of such a client's work: an echo over loopback that goes through as many threads as a change
+//! does in a daemon, and a write that is synced to the disk.
 //!
 //! Neither knows of the daemon. When they take long, everything does, and the daemon is not to blame.
 
@@ -11,6 +12,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -78,17 +80,22 @@ fn repeat(
     })
 }
 
-/// There and back again, by way of another thread.
+/// There and back again, by way of three threads: who reads the socket, who does the work, and who answers.
 fn echo() -> io::Result<impl FnMut() -> io::Result<()>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut near = TcpStream::connect(listener.local_addr()?)?;
-    let (mut far, _) = listener.accept()?;
+    let (mut read, _) = listener.accept()?;
     near.set_nodelay(true)?;
-    far.set_nodelay(true)?;
+    read.set_nodelay(true)?;
+    let mut write = read.try_clone()?;
+    let (asked, asks) = mpsc::channel();
+    let (answered, answers) = mpsc::channel();
     thread::spawn(move || {
         let mut octet = [0];
-        while far.read_exact(&mut octet).and_then(|()| far.write_all(&octet)).is_ok() {}
+        while read.read_exact(&mut octet).is_ok() && asked.send(octet).is_ok() {}
     });
+    thread::spawn(move || asks.iter().all(|octet| answered.send(octet).is_ok()));
+    thread::spawn(move || answers.iter().all(|octet| write.write_all(&octet).is_ok()));
     Ok(move || {
         near.write_all(&[0])?;
         near.read_exact(&mut [0])

@@ -26,7 +26,7 @@ use self::{measure::measure, report::Verdict, scenario::SCENARIOS};
 /// The longest that any command of an honest client may take.
 const TARGET: Duration = Duration::from_millis(20);
 
-/// A control that took this long tells of a machine that is too busy to blame the daemon.
+/// A control that took this long, or the client alone, tells of a machine that is too busy to blame the daemon.
 const NOISE: Duration = Duration::from_millis(10);
 
 /// A scenario that misses the target is tried again up to this many times in all.

@@ -39,7 +39,12 @@ pub struct Measured {
 impl Measured {
     /// The longest that the honest client waited for anything.
     pub fn worst(&self) -> Duration {
-        self.beside.iter().map(|(_, took)| *took).max().unwrap_or_default()
+        longest(&self.beside)
+    }
+
+    /// The machine itself makes one wait: the controls, or the client when it was alone.
+    fn noisy(&self) -> bool {
+        self.control.worst().max(longest(&self.alone)) >= NOISE
     }
 
     pub fn verdict(&self, scenario: &Scenario) -> Verdict {
@@ -47,12 +52,16 @@ impl Measured {
             Verdict::Memory
         } else if self.worst() < TARGET {
             Verdict::Within
-        } else if self.control.worst() >= NOISE {
+        } else if self.noisy() {
             Verdict::Noisy
         } else {
             Verdict::Slow
         }
     }
+}
+
+fn longest(samples: &Samples) -> Duration {
+    samples.iter().map(|(_, took)| *took).max().unwrap_or_default()
 }
 
 /// Measures the honest client alone, then from the arrival of the peers until they have been at it for `time`.

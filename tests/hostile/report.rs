@@ -11,9 +11,9 @@ use crate::{honest::Samples, measure::Measured, scenario::Scenario};
 pub enum Verdict {
     /// The target was met.
     Within,
-    /// The client waited, and so did the controls: it says nothing.
+    /// The client waited, and so did the controls, or the client when it was alone: it says nothing.
     Noisy,
-    /// The client waited, and the controls did not.
+    /// The client waited, and nothing else did.
     Slow,
     /// The daemon took more memory than it may.
     Memory,
