@@ -124,7 +124,7 @@ pub fn v36_name(key: &[u8]) -> Vec<u8> {
         DOMAIN_END => b'!',
         RAW_DOMAIN_END => DOMAIN_END,
         RAW_LEVEL_END => LEVEL_END,
-        LEVEL_END if domain_end.is_none_or(|end| at > end) => b'.',
+        LEVEL_END => b'.', // no key has one in its domain
         b'.' if domain_end.is_none_or(|end| at > end) => b'^',
         other => other,
     };
@@ -193,6 +193,9 @@ mod tests {
         assert_eq!(Order::V36.key(b"a.b^c!d.e^f!g"), b"a.b^c\x1Dd\x1Fe.f!g");
         assert_eq!(Order::V36.key(b"!a.b"), b"\x1Da\x1Fb");
         assert_eq!(Order::V36.key(b"user.a^b"), b"user\x1Fa.b");
+        let mut key = b"prefix ".to_vec();
+        v36_key(b"user.a^b", &mut key);
+        assert_eq!(key, b"prefix user\x1Fa.b");
     }
 
     #[test]

@@ -115,11 +115,7 @@ fn merged(mut ranges: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut merged: Vec<(Vec<u8>, Vec<u8>)> = Vec::with_capacity(ranges.len());
     for (from, to) in ranges {
         match merged.last_mut() {
-            Some((_, end)) if from <= *end => {
-                if *end < to {
-                    *end = to;
-                }
-            }
+            Some((_, end)) if from <= *end => *end = std::mem::take(end).max(to),
             _ => merged.push((from, to)),
         }
     }
@@ -217,6 +213,9 @@ mod tests {
             }
         }
         assert_eq!(risk_ranges(b"INBOX"), []);
+        // In a domain `^` is nothing special, nor is a second `!`.
+        assert!(!covered(b"d^e!user.a", b"dZ!user.a"));
+        assert!(!covered(b"d!a!b", b"d!a b"));
     }
 
     #[test]

@@ -35,9 +35,11 @@ impl Peer {
         let mut peer = Self::new(change);
         let _banner = peer.poll();
         peer.take();
+        assert_eq!(peer.session.principal(), None);
         let ticket = peer.asked(START);
         peer.session.reply(ticket, Reply::Auth(AuthReply::Accepted { principal: "u".into() }));
         assert_eq!(peer.poll(), Output::Blocked(On::Input));
+        assert_eq!(peer.session.principal(), Some("u"));
         peer.take();
         peer
     }
@@ -90,7 +92,9 @@ impl Peer {
 #[test]
 fn changes_are_held_back_after_the_ok_of_update() {
     let mut peer = Peer::streaming(|_| ());
+    assert!(!peer.session.streaming());
     assert_eq!(peer.poll(), Output::Blocked(On::Stream));
+    assert!(peer.session.streaming());
     assert_eq!(peer.session.poll_timeout(), None, "the hold begins when the OK has left");
     assert!(peer.take().ends_with("U OK \"streaming starts\"\r\n"));
     assert_eq!(peer.poll(), Output::Blocked(On::Stream));
@@ -115,9 +119,10 @@ fn noop_ends_the_hold_and_waits_only_for_what_was_there() {
     let ticket = peer.request(&Request::Drain);
     peer.session.rows(ticket, &mut peer.out).finish(Finish::Drained { position: 2, more: true, revision: 7 });
     let ticket = peer.request(&Request::Drain);
-    peer.session.rows(ticket, &mut peer.out).finish(Finish::Drained { position: 4, more: true, revision: 8 });
+    assert!(!peer.take().contains("N1"), "something that was there has not been given yet");
+    peer.session.rows(ticket, &mut peer.out).finish(Finish::Drained { position: 3, more: true, revision: 8 });
     let ticket = peer.request(&Request::Drain);
-    assert!(peer.take().ends_with("N1 OK \"Noop done\"\r\n"), "answered although the feed is not empty");
+    assert_eq!(peer.take(), "N1 OK \"Noop done\"\r\n", "answered although the feed is not empty");
     peer.session.rows(ticket, &mut peer.out).finish(Finish::Drained {
         position: 9,
         more: false,
@@ -258,6 +263,35 @@ fn stale_and_repeated_answers_are_ignored() {
 }
 
 #[test]
+fn stale_rows_are_not_shown() {
+    let mut peer = Peer::logged_in(|_| ());
+    let first = peer.asked("X FIND \"a\"\r\n");
+    peer.session.rows(first, &mut peer.out).finish(Finish::End);
+    let second = peer.asked("Y FIND \"b\"\r\n");
+    peer.session.rows(first, &mut peer.out).row(Row { name: b"a", location: b"s!p", acl: None });
+    let mut rows = peer.session.rows(second, &mut peer.out);
+    rows.row(Row { name: b"b", location: b"s!p", acl: None });
+    rows.finish(Finish::End);
+    let ok = |tag: &str| format!("{tag} OK \"Search completed\"\r\n");
+    assert_eq!(peer.take(), format!("{}Y RESERVE \"b\" \"s!p\"\r\n{}", ok("X"), ok("Y")));
+}
+
+#[test]
+fn names_and_locations_may_be_as_long_as_the_store_can_keep() {
+    let long = |config: &mut ServerConfig| (config.name_limit, config.location_limit) = (3, 5);
+    for (command, refusal) in [
+        ("RESERVE \"abc\" \"s!pqr\"", None),
+        ("RESERVE \"abcd\" \"s!\"", Some("mailbox name is too long")),
+        ("RESERVE \"abc\" \"s!pqrs\"", Some("location is too long")),
+    ] {
+        let mut peer = Peer::logged_in(long);
+        let output = peer.send(&format!("X {command}\r\n"));
+        assert_eq!(matches!(output, Output::Request(_, Request::Submit(_))), refusal.is_none(), "{output:?}");
+        assert_eq!(peer.take(), refusal.map_or(String::new(), |text| format!("X NO \"{text}\"\r\n")));
+    }
+}
+
+#[test]
 fn what_could_not_be_done_is_answered_no() {
     let mut peer = Peer::logged_in(|_| ());
     for command in ["X DELETE \"a\"\r\n", "X FIND \"a\"\r\n", "X LIST\r\n", "X UPDATE\r\n"] {
@@ -288,7 +322,10 @@ fn the_banner_comes_again_inside_tls_and_nothing_may_be_injected() {
     assert_eq!(peer.send("S STARTTLS\r\n"), Output::Blocked(On::Flush));
     assert!(peer.take().contains("* STARTTLS\r\n"));
     assert_eq!(peer.poll(), Output::Upgrade(Layer::Tls));
+    peer.pass(Duration::from_secs(50));
     peer.session.resume(LayerFacts { tls: true, starttls: true, ..LayerFacts::default() }, peer.now);
+    let login_by = peer.now + Duration::from_secs(60);
+    assert_eq!(peer.session.poll_timeout(), Some(login_by), "a handshake takes no time from the login");
     assert_eq!(peer.poll(), Output::Blocked(On::Input));
     let banner = peer.take();
     assert!(banner.contains("* OK MUPDATE \"h\"") && !banner.contains("STARTTLS"), "{banner}");
@@ -350,7 +387,11 @@ fn reading_stops_while_an_answer_is_awaited_and_much_is_buffered() {
     let mut peer = Peer::logged_in(|_| ());
     let ticket = peer.asked("X DELETE \"a\"\r\n");
     assert!(peer.session.wants_input());
-    peer.session.receive("Y DELETE \"a\"\r\n".repeat(READ_AHEAD / 10).as_bytes(), peer.now);
+    let ahead = "Y DELETE \"a\"\r\n".repeat(READ_AHEAD / 10);
+    let (last_wanted, too_much) = ahead.as_bytes()[..READ_AHEAD].split_at(READ_AHEAD - 1);
+    peer.session.receive(last_wanted, peer.now);
+    assert!(peer.session.wants_input());
+    peer.session.receive(too_much, peer.now);
     assert!(!peer.session.wants_input());
     peer.session.reply(ticket, Reply::Submitted(Ok(())));
     assert!(matches!(peer.poll(), Output::Request(..)));
