@@ -84,7 +84,7 @@ impl Connection {
     }
 
     fn ask(&mut self, command: &str, end: &str) -> Option<String> {
-        self.link.received(command.as_bytes(), Instant::now());
+        self.link.received(command.as_bytes());
         self.until(end)
     }
 }
