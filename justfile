@@ -125,6 +125,51 @@ model SECONDS="5":
 model-mutants *WORDS:
     [ ! -w /dev/shm ] || export TMPDIR=/dev/shm; scripts/model-mutants {{WORDS}}
 
+# AddressSanitizer and LeakSanitizer, LMDB included, over the host's tests and both daemons in theirs (nightly, Linux).
+sanitize:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    triple=$(rustc +nightly -vV | sed -n 's/^host: //p')
+    export CARGO_BUILD_TARGET=$triple CARGO_TARGET_DIR=$PWD/target/asan
+    export RUSTFLAGS="-Zsanitizer=address" CFLAGS="-fsanitize=address -fno-omit-frame-pointer"
+    reports=$CARGO_TARGET_DIR/reports
+    rm -rf "$reports" && mkdir -p "$reports"
+    export ASAN_OPTIONS="log_path=$reports/asan"
+    cargo +nightly build --locked -p mupdate-smol -p mupdate-sync
+    cargo +nightly test --locked -p mupdate-host
+    # The tests would build the daemons anew, without all this: give them a cargo that leaves them as they are.
+    export "CARGO_TARGET_$(tr a-z- A-Z_ <<< "$triple")_RUNNER=env CARGO=true"
+    cargo +nightly test --locked -p mupdate-tests --test transcripts --test durability --test ending
+    # A daemon that a test ends with SIGKILL, or whose exit code nobody looks at, has left its report here.
+    if compgen -G "$reports/*" > /dev/null; then cat "$reports"/* && exit 1; fi
+    echo "nothing was reported"
+
+# ThreadSanitizer over the host's tests. It needs a standard library built for it, and so rust-src: with the ordinary one, it
+# takes every Arc that is dropped by another thread for a race.
+[doc("ThreadSanitizer over the host's tests (nightly with rust-src, Linux).")]
+tsan:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if [ ! -e "$(rustc +nightly --print sysroot)/lib/rustlib/src/rust/library" ]; then
+        echo "SKIPPED: this nightly has no rust-src (rustup component add --toolchain nightly rust-src)"
+        exit 0
+    fi
+    RUSTFLAGS="-Zsanitizer=thread" CFLAGS="-fsanitize=thread" cargo +nightly test --locked -Zbuild-std \
+        --target "$(rustc +nightly -vV | sed -n 's/^host: //p')" --target-dir target/tsan -p mupdate-host
+
+# Undefined behaviour in what proto and core are made of (they have no unsafe code, bytes and memchr have): Miri.
+miri:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if ! cargo +nightly miri --version > /dev/null 2>&1; then
+        echo "SKIPPED: this nightly has no miri (rustup component add --toolchain nightly miri rust-src)"
+        exit 0
+    fi
+    # Proptest reads the clock and the current directory. The skipped test is ten thousand times the same.
+    export MIRIFLAGS="-Zmiri-disable-isolation" PROPTEST_CASES=4
+    cargo +nightly miri test --locked --target-dir target/miri -p mupdate-proto -p mupdate-core \
+        --lib -- --skip never_runs_empty
+
 # Install the cargo tools that check and fuzz need, where they are missing.
 tools:
     command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
