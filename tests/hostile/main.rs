@@ -71,8 +71,11 @@ fn run(arguments: &Arguments) -> ExitCode {
         }
     }
     println!("\n{}", report::table(&rows));
-    let failed = rows.iter().any(|(scenario, _, attempts)| report::failed(scenario, attempts));
-    if rows.is_empty() || (failed && !arguments.report_only) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let failed = |(scenario, _, attempts): &report::Row<'_>| {
+        report::over_memory(scenario, attempts)
+            || (!arguments.report_only && report::too_slow(scenario, attempts))
+    };
+    if rows.is_empty() || rows.iter().any(failed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 struct Arguments {
