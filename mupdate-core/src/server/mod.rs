@@ -257,9 +257,6 @@ impl ServerSession {
         if let Some(stream) = &mut self.stream {
             stream.handle_timeout(now);
         }
-        if let Task::Penalty(penalty) = &mut self.task {
-            penalty.handle_timeout(now);
-        }
     }
 
     fn idle_limit(&self) -> Option<Duration> {

@@ -1,6 +1,6 @@
 //! AUTHENTICATE: lines of base64 between the peer and the mechanism (RFC 3656 section 4.3, RFC 4422).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use mupdate_proto::{SaslLine, Status, Tag, encode_challenge};
@@ -14,19 +14,6 @@ pub(super) struct Penalty {
     pub text: String,
     /// Unset until the poll after the refusal, the first to know the time.
     pub until: Option<Instant>,
-    over: bool,
-}
-
-impl Penalty {
-    pub fn handle_timeout(&mut self, now: Instant) {
-        self.over |= self.until.is_some_and(|until| until <= now);
-    }
-
-    /// Is it time? Starts the delay when asked first.
-    fn served(&mut self, now: Instant, delay: Duration) -> bool {
-        let until = *self.until.get_or_insert(now + delay);
-        self.over || until <= now
-    }
 }
 
 impl ServerSession {
@@ -80,7 +67,7 @@ impl ServerSession {
             }
             AuthReply::Rejected { text } => {
                 self.failures += 1;
-                self.task = Task::Penalty(Penalty { tag, text, until: None, over: false });
+                self.task = Task::Penalty(Penalty { tag, text, until: None });
             }
         }
     }
@@ -92,7 +79,7 @@ impl ServerSession {
         out: &mut BytesMut,
         now: Instant,
     ) -> Option<Output> {
-        if !penalty.served(now, self.config.login_delay) {
+        if now < *penalty.until.get_or_insert(now + self.config.login_delay) {
             self.task = Task::Penalty(penalty);
             return Some(Output::Blocked(On::Reply));
         }
