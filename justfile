@@ -170,15 +170,21 @@ miri:
     cargo +nightly miri test --locked --target-dir target/miri -p mupdate-proto -p mupdate-core \
         --lib -- --skip never_runs_empty
 
-# Install the cargo tools that check and fuzz need, where they are missing.
+# Install the cargo tools that check, fuzz and coverage need, where they are missing.
 tools:
     command -v cargo-deny > /dev/null || cargo install --locked cargo-deny
     command -v cargo-fuzz > /dev/null || cargo install --locked cargo-fuzz
-
-# Install what coverage and mutants need; coverage wants rustup's llvm-tools or a system's LLVM, too.
-test-tools:
     command -v cargo-llvm-cov > /dev/null || cargo install --locked cargo-llvm-cov
+
+# Install what mutants needs, where it is missing.
+test-tools: tools
     command -v cargo-mutants > /dev/null || cargo install --locked cargo-mutants
+
+# Install what reads this rustc's coverage profiles, where rustup's llvm-tools cannot be had (root, Debian).
+llvm:
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
+        llvm-$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p') < /dev/null
 
 # Install the Debian packages that real Cyrus needs (root).
 packages:

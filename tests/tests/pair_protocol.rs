@@ -14,7 +14,7 @@ use mupdate_core::directory::{Action, Change, Policy, Record, State, decide};
 use mupdate_proto::{Acl, Location, MailboxName};
 
 /// Changes of the leader in one history.
-const CHANGES: u8 = if cfg!(debug_assertions) { 3 } else { 4 };
+const CHANGES: u8 = if cfg!(debug_assertions) { 3 } else { 5 };
 
 /// Failovers in one history.
 const FAILOVERS: u8 = 1;
