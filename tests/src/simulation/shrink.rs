@@ -58,12 +58,11 @@ mod tests {
 
     #[test]
     fn what_is_not_needed_goes() {
-        let plan = Plan::draw(7);
         let visits =
             |plan: &Plan| plan.deeds.iter().filter(|deed| matches!(deed, Deed::Visit { .. })).count();
         let steps = |deed: &Deed| matches!(deed, Deed::Run { steps, .. } if *steps >= 3);
         let fails = |plan: &Plan| visits(plan) >= 2 && plan.deeds.iter().any(steps);
-        assert!(fails(&plan), "another seed is needed");
+        let plan = (1..).map(Plan::draw).find(fails).expect("most do");
         let short = shrink(&plan, fails);
         assert_eq!((short.deeds.len(), visits(&short), short.frontends.len()), (3, 2, 0));
         assert!(short.deeds.iter().any(|deed| matches!(deed, Deed::Run { steps: 3, .. })));
