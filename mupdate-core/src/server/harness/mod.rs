@@ -46,7 +46,7 @@ static CONFIGS: LazyLock<[Arc<ServerConfig>; 4]> = LazyLock::new(|| {
 /// Read `data` as settings and a list of operations, do them, and panic at the first broken promise:
 ///
 /// - the output, read back, is one tagged answer for each command, in order, and each request that is made is what the
-///   oldest unanswered command asks for (see [`Shadow`]);
+///   oldest unanswered command asks for (see `shadow.rs`);
 /// - a ticket is never given twice, and never while another is outstanding; answers with another ticket do nothing;
 /// - the output stays below the high-water mark and one row, and no more input is kept than the read-ahead and one
 ///   message; at most three notes wait;
