@@ -7,8 +7,8 @@ use super::Kind;
 /// The profile that the daemons are built with, if not that of the tests.
 const PROFILE: &str = "MUPDATE_TESTS_PROFILE";
 
-/// The binary of a daemon, built by the cargo that runs these tests, with its profile or that of `MUPDATE_TESTS_PROFILE`, into its target
-/// directory. What is up to date is not built again.
+/// The binary of a daemon, built by the cargo that runs these tests, with its profile or that of
+/// `MUPDATE_TESTS_PROFILE`, into its target directory. What is up to date is not built again.
 ///
 /// # Panics
 /// The build fails.
