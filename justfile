@@ -137,8 +137,9 @@ sanitize:
     export ASAN_OPTIONS="log_path=$reports/asan"
     cargo +nightly build --locked -p mupdate-smol -p mupdate-sync
     cargo +nightly test --locked -p mupdate-host
-    # The tests would build the daemons anew, without all this: give them a cargo that leaves them as they are.
-    export "CARGO_TARGET_$(tr a-z- A-Z_ <<< "$triple")_RUNNER=env CARGO=true"
+    # The tests would build the daemons anew, without all this: give them a cargo that leaves them as they are. (insta
+    # asks it where the workspace is.)
+    export "CARGO_TARGET_$(tr a-z- A-Z_ <<< "$triple")_RUNNER=env CARGO=true INSTA_WORKSPACE_ROOT=$PWD"
     cargo +nightly test --locked -p mupdate-tests --test transcripts --test durability --test ending
     # A daemon that a test ends with SIGKILL, or whose exit code nobody looks at, has left its report here.
     if compgen -G "$reports/*" > /dev/null; then cat "$reports"/* && exit 1; fi
