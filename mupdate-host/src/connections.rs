@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     inbox::Inbox,
-    sync::{Condvar, Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard, lock},
 };
 
 /// All connections of a daemon.
@@ -79,7 +79,7 @@ impl Connections {
 
     /// Every change under the lock is whole, so a panic elsewhere leaves nothing half done.
     fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 }
 

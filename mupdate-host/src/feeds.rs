@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use mupdate_core::directory::{Event, Feed, Filter, Revision};
 use mupdate_proto::Location;
 
 use crate::inbox::Inbox;
-use crate::sync::{AtomicU64, Mutex, MutexGuard};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, lock};
 
 /// A feed as its two ends share it: the writer puts names in, one connection takes them out.
 pub type SharedFeed = Arc<Mutex<Feed>>;
@@ -106,12 +106,8 @@ impl Feeds {
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.registry)
     }
-}
-
-fn lock(feed: &SharedFeed) -> MutexGuard<'_, Feed> {
-    feed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One subscriber's end of its feed. Dropping it ends the subscription.

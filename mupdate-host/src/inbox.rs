@@ -4,11 +4,11 @@
 //! or a mark into an [`Inbox`] and call its waker. The connection empties the inbox when it next runs.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use mupdate_core::server::{Reply, Ticket};
 
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// What has gathered in an inbox since it was last emptied.
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ impl Inbox {
 
     /// A panic elsewhere leaves the contents whole: every change under the lock is one push or one store.
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 

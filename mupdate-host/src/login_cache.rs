@@ -6,13 +6,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
 use crate::scram::{ScramRecord, keyed};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Names one combination of user, password and record.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,7 +101,7 @@ impl LoginCache {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         // Nothing that panics happens under the lock, and half a change would only cost a hash.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 

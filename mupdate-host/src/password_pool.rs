@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use rustix::process::nice;
 
 use crate::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use crate::sync::{Mutex, thread};
+use crate::sync::{Mutex, lock, thread};
 
 /// How far hashing stands back for everything else that the daemon does: a flood of wrong passwords keeps all of these
 /// threads busy. On Linux a thread has a priority of its own.
@@ -57,7 +57,7 @@ impl<Job: Send + 'static> PasswordPool<Job> {
 
 /// Waits for a job; the lock is held while waiting, not while working.
 fn next<Job>(jobs: &Mutex<Receiver<Job>>) -> Option<Job> {
-    jobs.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+    lock(jobs).recv().ok()
 }
 
 impl<Job> fmt::Debug for PasswordPool<Job> {

@@ -21,3 +21,8 @@ mod kind {
 mod kind;
 
 pub(crate) use kind::*;
+
+/// What is under a lock here is always put in and taken out whole, so a panic elsewhere does no harm.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -4,15 +4,11 @@
 //! under its principal and address. Two frontends that share both would take each other's place, and lose mailboxes
 //! without a word; so a name under which two streams were ever open at the same time is remembered for nobody.
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    sync::{Arc, PoisonError},
-};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use mupdate_core::directory::Revision;
 
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Shared names that are kept in mind after their streams are closed. Nobody's murder has so many.
 const MOST: usize = 8192;
@@ -52,7 +48,7 @@ impl Clients {
 
     /// Every change under the lock is whole.
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -7,14 +7,11 @@
 //! Whoever has used his up waits behind all others who want one, asleep: neither an executor nor the system's scheduler
 //! sees more busy connections than that.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     inbox::Inbox,
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, lock},
 };
 
 /// All turns of a daemon.
@@ -36,7 +33,7 @@ impl Turns {
 
     /// Every change under the lock is whole.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Take a turn if there is one; else it comes through the inbox.

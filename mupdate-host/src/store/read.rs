@@ -1,7 +1,5 @@
 //! Reads that are over at once: FIND, and what a feed has to tell.
 
-use std::sync::PoisonError;
-
 use heed::RoTxn;
 use mupdate_core::directory::{Revision, v36_key};
 use mupdate_core::server::{Finish, Row};
@@ -14,6 +12,7 @@ use super::record::Stored;
 use super::sink::RowSink;
 use super::tables::Tables;
 use crate::feeds::Subscription;
+use crate::sync::lock;
 
 impl Store {
     /// Give the mailbox of this name, if there is one, then [`Finish::End`].
@@ -42,9 +41,9 @@ impl Store {
         published: Revision,
         mut rows: impl RowSink,
     ) -> Result<(), StoreError> {
-        let lock = || subscription.feed().lock().unwrap_or_else(PoisonError::into_inner);
+        let feed = subscription.feed();
         while !rows.full() {
-            let Some(mailbox) = lock().pop() else { break };
+            let Some(mailbox) = lock(feed).pop() else { break };
             // The transaction begins after the name has left the feed: a change that this one does not show yet puts
             // the name in again.
             let shown = self.show(mailbox.as_bytes(), |row| match row {
@@ -52,12 +51,12 @@ impl Store {
                 None => rows.gone(mailbox.as_bytes()),
             });
             if let Err(error) = shown {
-                lock().touch(mailbox);
+                lock(feed).touch(mailbox);
                 return Err(error);
             }
         }
         let (position, more) = {
-            let feed = lock();
+            let feed = lock(feed);
             (feed.popped(), !feed.is_empty())
         };
         rows.finish(Finish::Drained { position, more, revision: published });

@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::PoisonError;
 
 use bytes::Bytes;
 use mupdate_core::directory::{Revision, at_risk, can_be_at_risk, domain_of, risk_ranges, v36_name};
@@ -19,6 +18,7 @@ use super::locations::Lookup;
 use super::record::Stored;
 use super::{Store, tombstones};
 use crate::feeds::Subscription;
+use crate::sync::lock;
 
 /// Tombstones that are worked through in one step: a fraction of a millisecond for ordinary names.
 const TOMBSTONES: usize = 64;
@@ -195,7 +195,7 @@ fn behind(key: &[u8]) -> Vec<u8> {
 /// Put a name into the feed.
 fn touch(subscription: &Subscription, name: &[u8]) {
     if let Ok(mailbox) = MailboxName::new(Bytes::copy_from_slice(name)) {
-        subscription.feed().lock().unwrap_or_else(PoisonError::into_inner).touch(mailbox);
+        lock(subscription.feed()).touch(mailbox);
     }
 }
 

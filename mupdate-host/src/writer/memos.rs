@@ -1,7 +1,6 @@
 //! What is worth remembering, but not worth a commit of its own.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,7 +9,7 @@ use mupdate_proto::ServerName;
 
 use super::Work;
 use crate::store::{CommitError, StoreError, WriteTxn};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock};
 
 /// Memos of each kind that wait at most. More names than that at once is nobody's murder.
 const MOST: usize = 4096;
@@ -55,7 +54,7 @@ impl Waiting {
 impl Memos {
     /// Put a memo in. True: it is the first one since they were taken.
     pub(super) fn put(&self, memo: Memo) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.waiting);
         let first = waiting.is_empty();
         match memo {
             Memo::Synced { client, revision } => {
@@ -73,7 +72,7 @@ impl Memos {
     }
 
     fn take(&self) -> Waiting {
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.waiting))
     }
 }
 

@@ -17,8 +17,8 @@ mod round;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use mupdate_core::directory::{Action, Policy};
@@ -32,7 +32,7 @@ use crate::inbox::Inbox;
 use crate::store::{Store, StoreError};
 use crate::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, lock};
 use gauge::Gauge;
 use memos::Memos;
 use obstacles::Obstacles;
@@ -220,11 +220,6 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// What is under these locks is put in and taken out whole, so a panic elsewhere does no harm.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Nothing was begun: it is safe to say no.

@@ -1,6 +1,6 @@
 //! One round of the writer: actions, their transaction, replies, barriers.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mupdate_core::directory::{Action, Batch, Durable, Event, Sealed};
@@ -10,6 +10,7 @@ use super::{Job, Memo, Origin, Work, WriterStats};
 use crate::feeds::SharedFeed;
 use crate::inbox::Inbox;
 use crate::store::{CommitError, Obstacle, StoreError, WriteTxn};
+use crate::sync::lock;
 
 /// Octets of names, locations and ACLs that go into one transaction.
 const OCTETS: usize = 8 << 20;
@@ -63,7 +64,7 @@ impl Work {
             self.actions(&actions)?;
         }
         for (ticket, inbox, feed) in barriers {
-            let position = feed.lock().unwrap_or_else(PoisonError::into_inner).end();
+            let position = lock(&feed).end();
             inbox.deliver(ticket, Reply::Barrier { position });
         }
         Ok(())

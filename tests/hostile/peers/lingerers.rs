@@ -17,25 +17,21 @@ pub fn lists_unread(address: SocketAddr, present: &mut dyn FnMut()) -> ! {
     crowd.flood(Reads::Nothing, |_, round| if round == 0 { lists.clone() } else { Bytes::new() })
 }
 
-/// 200 that follow all changes and read none of them, while ten more change 2,000 mailboxes over and over.
+/// 200 that follow all changes and read none of them.
 pub fn subscribers_stuck(address: SocketAddr, present: &mut dyn FnMut()) -> ! {
-    let stuck = Crowd::new(address, 200, logged_in);
-    thread::spawn(move || {
-        stuck.flood(Reads::Nothing, |_, round| match round {
-            0 => "U UPDATE\r\n".into(),
-            _ => Bytes::new(),
-        })
-    });
-    let changing = Crowd::new(address, 10, logged_in);
-    present();
-    changing.flood(Reads::Everything, |number, round| activations(number, round, 200))
+    subscribers(address, present, Reads::Nothing)
 }
 
-/// 200 that follow all changes and read them, while ten more change 2,000 mailboxes over and over.
+/// 200 that follow all changes and read them.
 pub fn subscribers_following(address: SocketAddr, present: &mut dyn FnMut()) -> ! {
+    subscribers(address, present, Reads::Everything)
+}
+
+/// 200 that follow all changes, while ten more change 2,000 mailboxes over and over.
+fn subscribers(address: SocketAddr, present: &mut dyn FnMut(), reads: Reads) -> ! {
     let following = Crowd::new(address, 200, logged_in);
     thread::spawn(move || {
-        following.flood(Reads::Everything, |_, round| match round {
+        following.flood(reads, |_, round| match round {
             0 => "U UPDATE\r\n".into(),
             _ => Bytes::new(),
         })
