@@ -14,7 +14,7 @@ use rsasl::validate::{Validate, Validation, ValidationError};
 use tracing::warn;
 use zeroize::Zeroizing;
 
-use super::{Authenticator, Credentials, FAILED, OTHER_USER, Transport, rejected, shown};
+use super::{Authenticator, Credentials, FAILED, OTHER_USER, TlsFacts, Transport, rejected, shown};
 use crate::{scram, users};
 
 /// The mechanisms of this version, in the order of the banner.
@@ -89,12 +89,12 @@ impl Login {
 
     /// The mechanisms offered on this connection now, for the banner.
     pub fn mechanisms(&self) -> Vec<String> {
-        self.authenticator.mechanisms(self.transport)
+        self.authenticator.mechanisms(&self.transport)
     }
 
     /// The connection is encrypted from now on. What was begun before counts no more.
-    pub fn encrypted(&mut self) {
-        self.transport.tls = true;
+    pub fn encrypted(&mut self, facts: Arc<TlsFacts>) {
+        self.transport.tls = Some(facts);
         self.exchange = None;
     }
 
@@ -118,7 +118,7 @@ impl Login {
         let Some(name) = MECHANISMS.iter().find(|name| name.eq_ignore_ascii_case(mechanism)) else {
             return LoginStep::Reply(rejected("mechanism not available"));
         };
-        if !self.authenticator.passwords_allowed(self.transport) {
+        if !self.authenticator.passwords_allowed(&self.transport) {
             warn!(peer = %self.peer, mechanism = name, "login refused: passwords need TLS, loopback or allow_plaintext");
             let text = format!("{name} needs TLS or a loopback connection here (allow_plaintext)");
             return LoginStep::Reply(rejected(&text));

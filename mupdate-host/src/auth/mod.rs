@@ -5,6 +5,7 @@
 //! own.
 
 mod login;
+mod transport;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
 pub use login::{Login, LoginStep};
+pub use transport::{ClientCertificate, TlsFacts, Transport};
 
 use crate::config::Config;
 use crate::exit::{Code, Fatal};
@@ -35,15 +37,6 @@ const WAITING: usize = 1024;
 const FAILED: &str = "authentication failed";
 const BUSY: &str = "too busy to verify passwords, try again later";
 const OTHER_USER: &str = "acting as another user is not allowed";
-
-/// How a peer is connected, as far as passwords are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Transport {
-    /// The peer is on this host: a loopback address or a Unix socket.
-    pub loopback: bool,
-    /// The connection is encrypted.
-    pub tls: bool,
-}
 
 /// Who says to be whom. The password is wiped when this is dropped, and shown nowhere.
 pub struct Credentials {
@@ -134,13 +127,13 @@ impl Authenticator {
     }
 
     /// The SASL mechanisms offered on such a connection, for the banner.
-    pub fn mechanisms(&self, transport: Transport) -> Vec<String> {
+    pub fn mechanisms(&self, transport: &Transport) -> Vec<String> {
         let offered = if self.passwords_allowed(transport) { login::MECHANISMS } else { &[] };
         offered.iter().map(ToString::to_string).collect()
     }
 
-    fn passwords_allowed(&self, transport: Transport) -> bool {
-        transport.loopback || transport.tls || self.allow_plaintext.load(Ordering::Relaxed)
+    fn passwords_allowed(&self, transport: &Transport) -> bool {
+        transport.is_private() || self.allow_plaintext.load(Ordering::Relaxed)
     }
 
     /// The SASL side of one connection; `peer` is how the log names it.

@@ -56,7 +56,7 @@ pub(super) struct Requests {
 
 impl Requests {
     pub fn new(service: Arc<Service>, peer: Peer, inbox: Arc<Inbox>) -> Self {
-        let transport = Transport { loopback: peer.is_local(), tls: false };
+        let transport = Transport { loopback: peer.is_local(), tls: None };
         let login = service.auth.login(transport, peer.to_string());
         Self {
             service,
