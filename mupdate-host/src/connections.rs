@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{
         Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,6 +13,7 @@ use std::{
 use crate::{
     inbox::Inbox,
     sync::{Condvar, Mutex, MutexGuard, lock},
+    tally::{Share, Tally},
 };
 
 /// All connections of a daemon.
@@ -21,6 +23,10 @@ pub struct Connections {
     /// Signalled when the last place is given back.
     empty: Condvar,
     refused: AtomicU64,
+    /// How many come from where.
+    addresses: Arc<Tally<IpAddr>>,
+    /// How many are logged in as whom.
+    users: Arc<Tally<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -37,13 +43,23 @@ impl Connections {
     pub fn admit(self: &Arc<Self>, limit: usize) -> Option<Place> {
         let mut open = self.lock();
         if open.closing || open.places.len() >= limit {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            drop(open);
+            self.refuse();
             return None;
         }
         let number = open.next;
         open.next += 1;
         open.places.insert(number, None);
-        Some(Place { number, connections: Arc::clone(self) })
+        Some(Place { number, connections: Arc::clone(self), address: None })
+    }
+
+    /// Count a connection for the user that it logs in as, unless that has `limit` already.
+    pub fn log_in(&self, user: &str, limit: Option<usize>) -> Option<Share<String>> {
+        self.users.take(user.to_owned(), limit)
+    }
+
+    fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many places are taken.
@@ -88,12 +104,22 @@ impl Connections {
 pub struct Place {
     number: u64,
     connections: Arc<Connections>,
+    address: Option<Share<IpAddr>>,
 }
 
 impl Place {
     /// The connection's number, for the log: no other since the start had it.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Count this connection for its address too, unless that has `limit` already: a refusal, and counted as one.
+    pub fn come_from(mut self, address: IpAddr, limit: Option<usize>) -> Option<Self> {
+        self.address = self.connections.addresses.take(address, limit);
+        if self.address.is_none() {
+            self.connections.refuse();
+        }
+        self.address.is_some().then_some(self)
     }
 
     /// Where to tell this connection that the daemon goes down; told at once if it already does.
@@ -138,6 +164,27 @@ mod tests {
         assert_ne!(first.number(), second.number());
         drop(first);
         assert!(connections.admit(2).is_some());
+    }
+
+    #[test]
+    fn addresses_and_users_are_limited_on_their_own() {
+        let connections = Arc::new(Connections::default());
+        let from = |address: &str| {
+            let place = connections.admit(9).expect("room");
+            place.come_from(address.parse().expect("an address"), Some(1))
+        };
+        let first = from("192.0.2.1").expect("the first of its address");
+        assert!(from("192.0.2.1").is_none());
+        assert_eq!((connections.count(), connections.refused()), (1, 1), "a refused one has no place");
+        assert!(from("192.0.2.2").is_some());
+        drop(first);
+        assert!(from("192.0.2.1").is_some());
+        let login = connections.log_in("murder", Some(1));
+        assert!(
+            connections.log_in("murder", Some(1)).is_none() && connections.log_in("other", Some(1)).is_some()
+        );
+        drop(login);
+        assert!(connections.log_in("murder", Some(1)).is_some());
     }
 
     #[test]

@@ -23,5 +23,6 @@ pub mod scram;
 pub mod service;
 pub mod store;
 mod sync;
+pub mod tally;
 pub mod users;
 pub mod writer;

@@ -59,6 +59,12 @@ pub struct Settings {
     pub session: Arc<ServerConfig>,
     /// How many connections there may be.
     pub connections: usize,
+    /// How many of them may come from one address, and how much of an IPv6 address counts.
+    pub connections_per_address: Option<usize>,
+    /// See [`Peer::network`].
+    pub ipv6_prefix: u8,
+    /// How many of them may be logged in as one user.
+    pub connections_per_user: Option<usize>,
     /// How long a peer may take nothing of what waits for it.
     pub stall: Duration,
 }
@@ -125,11 +131,19 @@ impl Service {
 
     /// Let a connection in, or turn it away in words if there are too many. `socket` must not block.
     pub fn admit(&self, peer: &Peer, socket: impl Write) -> Option<Place> {
-        let limit = self.settings.load().connections.min(self.capacity);
-        let place = self.connections.admit(limit);
-        if place.is_none() {
-            self.log_refusal(peer, limit);
+        let settings = self.settings.load();
+        let limit = settings.connections.min(self.capacity);
+        let Some(place) = self.connections.admit(limit) else {
+            self.log_refusal(peer, limit, "limits.connections");
             refuse(socket, "too many connections");
+            return None;
+        };
+        let Some(network) = peer.network(settings.ipv6_prefix) else { return Some(place) };
+        let place = place.come_from(network, settings.connections_per_address);
+        if place.is_none() {
+            let limit = settings.connections_per_address.unwrap_or(limit);
+            self.log_refusal(peer, limit, "limits.connections_per_address");
+            refuse(socket, "too many connections from your address");
         }
         place
     }
@@ -145,10 +159,10 @@ impl Service {
         due
     }
 
-    fn log_refusal(&self, peer: &Peer, limit: usize) {
+    fn log_refusal(&self, peer: &Peer, limit: usize, setting: &str) {
         if self.tells_of_refusal() {
             let refused = self.connections.refused();
-            warn!(%peer, limit, refused, "refused: too many connections (limits.connections)");
+            warn!(%peer, limit, refused, "refused: too many connections ({setting})");
         }
     }
 }
@@ -165,6 +179,7 @@ impl Settings {
             role,
             compress: config.compress,
             hold: config.hold,
+            first_command_within: limits.first_command,
             login_within: limits.login,
             idle: limits.idle,
             high_water: limits.output_buffer,
@@ -172,7 +187,14 @@ impl Settings {
             login_delay: limits.login_delay,
             ..ServerConfig::default()
         };
-        Self { session: Arc::new(session), connections: limits.connections, stall: limits.stall }
+        Self {
+            session: Arc::new(session),
+            connections: limits.connections,
+            connections_per_address: limits.connections_per_address,
+            ipv6_prefix: limits.ipv6_prefix,
+            connections_per_user: limits.connections_per_user,
+            stall: limits.stall,
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub struct ServerConfig {
     /// How long changes are held back after the OK of UPDATE. A frontend does not look at what arrives together
     /// with that OK until more arrives.
     pub hold: Duration,
+    /// How long a connection may take to send its first command.
+    pub first_command_within: Duration,
     /// How long a connection may stay without a login.
     pub login_within: Duration,
     /// How long a logged-in connection may stay silent between commands. UPDATE streams may for ever.
@@ -50,6 +52,7 @@ impl Default for ServerConfig {
             role: Role::Master,
             compress: CompressLines::Quoted,
             hold: Duration::from_millis(300),
+            first_command_within: Duration::from_secs(60),
             login_within: Duration::from_secs(60),
             idle: Some(Duration::from_secs(3600)),
             high_water: 64 * 1024,

@@ -73,6 +73,8 @@ pub struct ServerSession {
     hungry: bool,
     principal: Option<String>,
     failures: u32,
+    /// No command by then ends the session; unset as soon as there was one.
+    speak_by: Option<Instant>,
     /// No login by then ends the session.
     login_by: Instant,
     /// When the session began to wait for a command.
@@ -145,6 +147,7 @@ impl ServerSession {
     pub fn new(config: Arc<ServerConfig>, facts: LayerFacts, now: Instant) -> Self {
         Self {
             framer: Framer::new(config.limits),
+            speak_by: Some(now + config.first_command_within),
             login_by: now + config.login_within,
             config,
             facts,
@@ -219,6 +222,7 @@ impl ServerSession {
             self.task = Task::Idle;
             if layer == Layer::Tls {
                 self.greet = true;
+                self.speak_by = Some(now + self.config.first_command_within);
                 self.login_by = now + self.config.login_within;
             }
         }
@@ -243,13 +247,16 @@ impl ServerSession {
             Task::Penalty(penalty) => penalty.until,
             _ => None,
         };
-        [login, idle, hold, penalty].into_iter().flatten().min()
+        [self.speak_by, login, idle, hold, penalty].into_iter().flatten().min()
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.phase == Phase::Login && self.login_by <= now {
             self.farewell.get_or_insert(Reason::TimedOut("no login within the time allowed"));
+        }
+        if self.speak_by.is_some_and(|by| by <= now) {
+            self.farewell.get_or_insert(Reason::TimedOut("no command within the time allowed"));
         }
         if self.idle_since.zip(self.idle_limit()).is_some_and(|(since, limit)| since + limit <= now) {
             self.farewell.get_or_insert(Reason::TimedOut("idle for too long"));
@@ -354,6 +361,7 @@ impl ServerSession {
         match self.framer.next() {
             Ok(Some(frame)) => {
                 self.idle_since = None;
+                self.speak_by = None;
                 self.take(frame, out);
                 None
             }

@@ -476,3 +476,23 @@ fn rows_for_a_question_without_rows_are_noticed() {
     peer.session.rows(ticket, &mut peer.out).finish(Finish::End);
     assert_eq!(peer.take(), "X NO \"internal error\"\r\n");
 }
+
+#[test]
+fn the_time_for_the_first_command_ends_with_any_command_and_begins_anew_with_tls() {
+    let short = |config: &mut ServerConfig| config.first_command_within = Duration::from_secs(5);
+    let mut peer = Peer::new(short);
+    let _banner = peer.poll();
+    assert_eq!(peer.session.poll_timeout(), Some(peer.now + Duration::from_secs(5)));
+    assert_eq!(peer.send("S STARTTLS\r\n"), Output::Blocked(On::Flush));
+    let login = peer.session.poll_timeout();
+    assert_eq!(login, Some(peer.now + Duration::from_secs(60)), "the time for a login is left");
+    peer.take();
+    assert_eq!(peer.poll(), Output::Upgrade(Layer::Tls));
+    peer.session.resume(LayerFacts { tls: true, ..LayerFacts::default() }, peer.now);
+    assert_eq!(peer.poll(), Output::Blocked(On::Input));
+    peer.take();
+    peer.pass(Duration::from_secs(5));
+    let told = Reason::TimedOut("no command within the time allowed");
+    assert_eq!(peer.poll(), Output::Closed(told));
+    assert_eq!(peer.take(), "* BYE \"no command within the time allowed\"\r\n");
+}

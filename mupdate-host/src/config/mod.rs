@@ -25,7 +25,9 @@ pub use error::{ConfigError, Problem};
 pub use listen::{ListenAddr, MUPDATE_PORT};
 
 use crate::logging::LogSettings;
-use read::{Document, Names, Section, list, millis, number, octets, parsed, seconds, text, truth};
+use read::{
+    Document, Names, Section, list, millis, number, octets, parsed, seconds, text, truth, unless_zero,
+};
 
 /// Everything a daemon is told before it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +76,14 @@ pub struct LimitSettings {
     pub octets: Limits,
     /// Connections at a time.
     pub connections: usize,
+    /// Connections at a time from one address of another host; `None` is without limit.
+    pub connections_per_address: Option<usize>,
+    /// Leading bits of an IPv6 address that count as one address.
+    pub ipv6_prefix: u8,
+    /// Connections at a time that are logged in as one user; `None` is without limit.
+    pub connections_per_user: Option<usize>,
+    /// Time within which a connection has to send its first command.
+    pub first_command: Duration,
     /// Time within which a connection has to log in.
     pub login: Duration,
     /// Time that a logged-in connection may be silent; `None` is for ever. Streams are exempt.
@@ -149,6 +159,12 @@ impl Default for LimitSettings {
         Self {
             octets: Limits { line: 64 << 10, literal: 1 << 20, message: 2 << 20 },
             connections: 10_000,
+            connections_per_address: Some(1000),
+            // What one customer is given at least, and can choose among addresses in.
+            ipv6_prefix: 64,
+            // A whole murder may log in as one user.
+            connections_per_user: None,
+            first_command: Duration::from_secs(30),
             login: Duration::from_secs(60),
             // A backend that moves a user holds one connection through the whole copy.
             idle: None,
@@ -188,6 +204,10 @@ const NAMES: Names = &[
             "literal",
             "message",
             "connections",
+            "connections_per_address",
+            "ipv6_prefix",
+            "connections_per_user",
+            "first_command_seconds",
             "login_seconds",
             "idle_seconds",
             "stall_seconds",
@@ -345,6 +365,10 @@ impl LimitSettings {
             message => Ok(message),
         });
         table.read("connections", &mut self.connections, number(1..=1_000_000));
+        table.read("connections_per_address", &mut self.connections_per_address, unless_zero(1_000_000));
+        table.read("ipv6_prefix", &mut self.ipv6_prefix, number(16..=128));
+        table.read("connections_per_user", &mut self.connections_per_user, unless_zero(1_000_000));
+        table.read("first_command_seconds", &mut self.first_command, seconds(1..=3600));
         table.read("login_seconds", &mut self.login, seconds(1..=3600));
         table.read("idle_seconds", &mut self.idle, |value| {
             seconds(0..=2_592_000)(value).map(|time| Some(time).filter(|time| !time.is_zero()))

@@ -38,6 +38,10 @@ impl fmt::Display for Config {
         writeln!(f, "literal = {}", octets(limits.octets.literal))?;
         writeln!(f, "message = {}", octets(limits.octets.message))?;
         writeln!(f, "connections = {}", limits.connections)?;
+        writeln!(f, "connections_per_address = {}", limits.connections_per_address.unwrap_or(0))?;
+        writeln!(f, "ipv6_prefix = {}", limits.ipv6_prefix)?;
+        writeln!(f, "connections_per_user = {}", limits.connections_per_user.unwrap_or(0))?;
+        writeln!(f, "first_command_seconds = {}", limits.first_command.as_secs())?;
         writeln!(f, "login_seconds = {}", limits.login.as_secs())?;
         writeln!(f, "idle_seconds = {}", limits.idle.unwrap_or(Duration::ZERO).as_secs())?;
         writeln!(f, "stall_seconds = {}", limits.stall.as_secs())?;

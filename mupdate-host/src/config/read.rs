@@ -208,6 +208,11 @@ where
     }
 }
 
+/// A whole number up to a bound, in which 0 stands for none.
+pub fn unless_zero(most: usize) -> impl Fn(&DeValue<'_>) -> Result<Option<usize>, String> {
+    move |value| number(0..=most)(value).map(|number| Some(number).filter(|number| *number > 0))
+}
+
 /// A number of octets within bounds: a number, or a string as in "64KiB".
 pub fn octets(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Result<usize, String> {
     move |value| {

@@ -63,6 +63,7 @@ fn what_is_said_is_taken() {
         "server_name = 'm.example.org'\ndata_dir = '/var/lib/m'\nlisten = ['0.0.0.0:3905', '/run/m.sock']\n\
          policy = 'replicated'\ncompress = 'both'\nallow_plaintext = true\nlog = 'debug,json'\nsoftware = 'x'\n\
          [limits]\nline = 2048\nliteral = '64KiB'\nidle_seconds = 60\nlogin_delay_ms = 0\n\
+         connections_per_address = 0\nconnections_per_user = 3\n\
          [streams]\nhold_ms = 0\n[store]\nmap_size = '1 GiB'\nreaders = 7\n\
          [orders]\n'be1.example.org' = 'octet'\n[login_cache]\nentries = 0\n",
     );
@@ -72,6 +73,7 @@ fn what_is_said_is_taken() {
     assert_eq!(config.compress, CompressLines::Both);
     assert_eq!(config.limits.octets.literal, 65_536);
     assert_eq!(config.limits.idle, Some(Duration::from_secs(60)));
+    assert_eq!((config.limits.connections_per_address, config.limits.connections_per_user), (None, Some(3)));
     assert_eq!(config.limits.login_delay, Duration::ZERO);
     assert_eq!(config.store.map_size, 1 << 30);
     assert_eq!((config.readers(), config.login_cache.entries), (7, 0));

@@ -207,7 +207,7 @@ impl Link {
         let taken = self.inbox.take();
         let answered = !taken.replies.is_empty();
         for (ticket, reply) in taken.replies {
-            self.session.reply(ticket, reply);
+            self.requests.answer(&mut self.session, ticket, reply);
         }
         if taken.changed {
             self.session.changed();
@@ -313,6 +313,9 @@ impl Link {
     }
 
     fn wait(&mut self, again: bool, now: Instant) -> Wait {
+        if self.end.is_some() {
+            self.requests.log_out();
+        }
         let write = !self.output().is_empty();
         let since = if write { *self.waiting_since.get_or_insert(now) } else { now };
         let stalls = write.then(|| since + self.stall);

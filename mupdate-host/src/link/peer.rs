@@ -32,6 +32,20 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// What counts as one address where addresses are counted: `ipv6_prefix` leading bits of IPv6, all of IPv4. `None`
+    /// for local peers: a whole crowd may come through a proxy of this host.
+    pub fn network(&self, ipv6_prefix: u8) -> Option<IpAddr> {
+        self.remote_address().map(|address| match address {
+            IpAddr::V4(_) => address,
+            IpAddr::V6(ip) => {
+                let host_bits = 128_u32.saturating_sub(ipv6_prefix.into());
+                IpAddr::V6((ip.to_bits() & u128::MAX.checked_shl(host_bits).unwrap_or(0)).into())
+            }
+        })
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -77,5 +91,17 @@ mod tests {
         assert_eq!(internet("127.0.0.1:9").remote_address(), None);
         assert_eq!(Peer::Unix.remote_address(), None);
         assert!(Peer::Unix.is_local());
+        assert_eq!((Peer::Unix.network(64), internet("[::1]:9").network(64)), (None, None));
+    }
+
+    #[test]
+    fn a_network_is_a_prefix_of_ipv6_and_an_address_of_ipv4() {
+        let network = |text: &str, prefix| internet(text).network(prefix).expect("remote").to_string();
+        assert_eq!(network("192.0.2.7:1", 16), "192.0.2.7");
+        assert_eq!(network("[::ffff:192.0.2.7]:1", 64), "192.0.2.7");
+        assert_eq!(network("[2001:db8:1:2:3:4:5:6]:1", 64), "2001:db8:1:2::");
+        assert_eq!(network("[2001:db8:1:2:3:4:5:6]:1", 48), "2001:db8:1::");
+        assert_eq!(network("[2001:db8::1]:1", 128), "2001:db8::1");
+        assert_eq!(network("[2001:db8::1]:1", 0), "::");
     }
 }

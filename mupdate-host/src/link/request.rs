@@ -5,9 +5,9 @@ use std::{fmt, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use mupdate_core::{
     directory::{Filter, Revision},
-    server::{AuthStep, LayerFacts, Note, Reply, Request, ServerSession, Ticket},
+    server::{AuthReply, AuthStep, LayerFacts, Note, Reply, Request, ServerSession, Ticket},
 };
-use tracing::error;
+use tracing::{error, warn};
 
 use super::{Peer, clients::ClientStream};
 use crate::{
@@ -16,11 +16,15 @@ use crate::{
     inbox::Inbox,
     service::Service,
     store::{Pager, Reannounce, StoreError},
+    tally::Share,
     writer::{Job, Memo, Origin},
 };
 
 /// What the peer is told when the store cannot be read; the log has the rest.
 const UNREADABLE: &str = "the directory cannot be read; see the server's log";
+
+/// The right password, but one connection too many. Only whoever knows the password hears of it.
+const CROWDED: &str = "too many connections of this user";
 
 /// Changes that are so many that to read them is long work.
 const MANY: usize = 32;
@@ -43,6 +47,8 @@ pub(super) struct Requests {
     peer: Peer,
     inbox: Arc<Inbox>,
     login: Login,
+    /// The connection counts for the user that it is logged in as.
+    user: Option<Share<String>>,
     /// Who the writer's log names; set by the first change.
     origin: Option<Origin>,
     /// Where the walk begun last has come to.
@@ -63,6 +69,7 @@ impl Requests {
             peer,
             inbox,
             login,
+            user: None,
             origin: None,
             pager: None,
             subscription: None,
@@ -157,7 +164,7 @@ impl Requests {
 
     fn authenticate(&mut self, session: &mut ServerSession, ticket: Ticket, step: AuthStep) {
         match self.login.step(step) {
-            LoginStep::Reply(reply) => session.reply(ticket, Reply::Auth(reply)),
+            LoginStep::Reply(reply) => self.answer(session, ticket, Reply::Auth(reply)),
             LoginStep::Verify(credentials) => {
                 let inbox = Arc::clone(&self.inbox);
                 let done = move |reply| inbox.deliver(ticket, Reply::Auth(reply));
@@ -165,6 +172,31 @@ impl Requests {
             }
             LoginStep::Cancelled => {}
         }
+    }
+
+    /// Hand the session an answer from elsewhere. A login counts for its user, if there is room for one more.
+    pub fn answer(&mut self, session: &mut ServerSession, ticket: Ticket, reply: Reply) {
+        let reply = match reply {
+            Reply::Auth(AuthReply::Accepted { principal }) => Reply::Auth(self.log_in(principal)),
+            other => other,
+        };
+        session.reply(ticket, reply);
+    }
+
+    fn log_in(&mut self, principal: String) -> AuthReply {
+        let limit = self.service.settings().connections_per_user;
+        self.user = self.service.connections.log_in(&principal, limit);
+        if self.user.is_some() {
+            return AuthReply::Accepted { principal };
+        }
+        warn!(peer = %self.peer, user = principal, limit, "login refused: too many connections (limits.connections_per_user)");
+        AuthReply::Rejected { text: CROWDED.to_owned() }
+    }
+
+    /// The session is over: whoever hears of that finds the user's place free. (That of the connection itself is free
+    /// when nothing of it is left.)
+    pub fn log_out(&mut self) {
+        self.user = None;
     }
 
     fn origin(&mut self, session: &ServerSession) -> Origin {

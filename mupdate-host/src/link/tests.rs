@@ -35,6 +35,14 @@ impl Host {
         Connection { link, woken }
     }
 
+    /// What a connection is told that is turned away.
+    fn turned_away(&self, peer: &str) -> Option<String> {
+        let peer = Peer::Internet(peer.parse().expect("an address"));
+        let mut told = Vec::new();
+        let place = self.service.admit(&peer, &mut told);
+        place.is_none().then(|| String::from_utf8(told).expect("text"))
+    }
+
     /// A connection that is logged in.
     fn login(&self, peer: &str) -> Connection {
         let mut connection = self.connect(peer);
@@ -301,4 +309,17 @@ fn an_update_client_is_remembered_unless_others_use_its_name() {
     let mut local = host.login("127.0.0.1:9");
     local.ask("U UPDATE\r\n", "U OK");
     assert!(local.link.requests.client.is_none(), "there can be many frontends on one machine");
+}
+
+#[test]
+fn an_address_has_its_share_of_the_connections_and_this_host_all() {
+    let host = Host::new("limits.connections_per_address = 1\nlimits.connections = 5");
+    let full = Some("* BYE \"too many connections from your address\"\r\n".to_owned());
+    let _first = host.connect("[2001:db8::1]:1");
+    assert_eq!(host.turned_away("[2001:db8::2]:2"), full, "the same network");
+    assert_eq!(host.turned_away("[2001:db8:0:1::1]:2"), None);
+    let _local = [host.connect("127.0.0.1:1"), host.connect("127.0.0.1:2"), host.connect("[::1]:1")];
+    let _last = host.connect(REMOTE);
+    let full = Some("* BYE \"too many connections\"\r\n".to_owned());
+    assert_eq!(host.turned_away("127.0.0.1:3"), full, "which counts in all");
 }

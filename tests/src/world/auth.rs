@@ -90,6 +90,6 @@ fn verdict(user: &[u8], password: &[u8]) -> AuthReply {
     }
 }
 
-fn rejected(text: &str) -> AuthReply {
+pub fn rejected(text: &str) -> AuthReply {
     AuthReply::Rejected { text: text.into() }
 }

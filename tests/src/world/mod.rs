@@ -25,7 +25,7 @@ use std::{
 
 use mupdate_core::{
     directory::{Action, Batch, Durable, Event, Feed, Filter, Order, Policy, Revision},
-    server::{Note, On, Output, Reason, Reply, Request, Scope, ServerConfig, Ticket},
+    server::{AuthReply, Note, On, Output, Reason, Reply, Request, Scope, ServerConfig, Ticket},
 };
 use mupdate_host::link::Clients;
 use mupdate_proto::ServerName;
@@ -58,6 +58,7 @@ pub enum Work {
 pub struct World {
     session: Arc<ServerConfig>,
     policy: Policy,
+    connections_per_user: Option<usize>,
     orders: BTreeMap<ServerName, Order>,
     now: Instant,
     directory: Directory,
@@ -91,6 +92,7 @@ impl World {
         Self {
             session: Arc::new(settings.session),
             policy: settings.policy,
+            connections_per_user: settings.connections_per_user,
             orders: settings.orders,
             now: start,
             directory: Directory::default(),
@@ -261,13 +263,31 @@ impl World {
         }
     }
 
+    /// A login counts for its user, if there is room for one more.
+    fn answer_login(&mut self, connection: Connection, ticket: Ticket, reply: AuthReply) {
+        let open = self.links.values().filter(|link| link.closed.is_none());
+        let crowded = |principal: &str| {
+            let same = open.filter(|link| link.session.principal() == Some(principal)).count();
+            self.connections_per_user.is_some_and(|limit| same >= limit)
+        };
+        let reply = match reply {
+            AuthReply::Accepted { principal } if crowded(&principal) => {
+                auth::rejected("too many connections of this user")
+            }
+            other => other,
+        };
+        if let Some(link) = self.links.get_mut(&connection) {
+            link.session.reply(ticket, Reply::Auth(reply));
+        }
+    }
+
     fn request(&mut self, connection: Connection, ticket: Ticket, request: Request) {
         let Self { directory, links, queue, orders, published, clients, .. } = self;
         let Some(link) = links.get_mut(&connection) else { return };
         match request {
             Request::Authenticate(step) => {
                 if let Some(reply) = link.exchange.step(step) {
-                    link.session.reply(ticket, Reply::Auth(reply));
+                    self.answer_login(connection, ticket, reply);
                 }
             }
             Request::Submit(action) => queue.push_back(Job::Action(connection, ticket, action)),

@@ -19,6 +19,8 @@ pub struct Settings {
     pub session: ServerConfig,
     /// Which rule of ownership is in force.
     pub policy: Policy,
+    /// How many connections may be logged in as one user.
+    pub connections_per_user: Option<usize>,
     /// The orders that are configured.
     pub orders: BTreeMap<ServerName, Order>,
 }
@@ -44,6 +46,7 @@ impl From<Config> for Settings {
                 role: Role::Master,
                 compress: config.compress,
                 hold: config.hold,
+                first_command_within: config.limits.first_command,
                 login_within: config.limits.login,
                 idle: config.limits.idle,
                 high_water: config.limits.output_buffer,
@@ -52,6 +55,7 @@ impl From<Config> for Settings {
                 ..ServerConfig::default()
             },
             policy: config.policy,
+            connections_per_user: config.limits.connections_per_user,
             orders: config.orders,
         }
     }
