@@ -215,6 +215,10 @@ interop FILTER="":
 hostile *ARGS:
     TMPDIR={{hostile_dir}} cargo test --release --locked -p mupdate-tests --test hostile -- {{ARGS}}
 
+# Both daemons and Cyrus's own master, measured in turns (a quiet machine, root): just bench-vs-cyrus --mailboxes 100000
+bench-vs-cyrus *ARGS:
+    scripts/bench-vs-cyrus {{ARGS}}
+
 # Kill and break both daemons, in release builds: just torture 1000 2026 mupdated crashes (root for some of the faults)
 torture ROUNDS="20" SEED="" DAEMON="" FILTER="":
     MUPDATE_TESTS_PROFILE=release cargo test --locked -p mupdate-tests --test torture -- --rounds {{ROUNDS}} \

@@ -1,15 +1,12 @@
-//! A blocking MUPDATE client on the core's client session: what the tests of the daemons and of Cyrus talk with.
+//! The blocking client with words for tests: names as text, rows that can be compared, and one login.
 
-use std::{
-    fmt,
-    io::{self, ErrorKind, Read, Write},
-};
+use std::io::{ErrorKind, Read, Write};
 
-use bytes::{Bytes, BytesMut};
-use mupdate_core::client::{ClientSession, Event, Output, Reason};
-use mupdate_proto::{
-    Acl, Banner, Limits, Location, MailboxName, Response, ServerName, Status, Tag, Verb, encode_base64,
-};
+use bytes::Bytes;
+use mupdate_core::client::Event;
+use mupdate_proto::{Acl, Banner, Location, MailboxName, Response, ServerName, Tag, Verb};
+use mupdate_sync::client as sync;
+pub use mupdate_sync::client::ClientError;
 
 use crate::player::LOGIN;
 
@@ -66,44 +63,11 @@ impl Row {
     }
 }
 
-/// Why a command brought nothing.
-#[derive(Debug)]
-pub enum ClientError {
-    /// The server said NO or BAD.
-    Refused(Status, String),
-    /// The server said `* BYE`.
-    Bye(String),
-    /// The connection ended, or broke.
-    Io(io::Error),
-}
-
-impl fmt::Display for ClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(status, text) => write!(f, "{status} {text}"),
-            Self::Bye(text) => write!(f, "BYE {text}"),
-            Self::Io(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ClientError {}
-
-impl From<io::Error> for ClientError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
 /// What a command brought.
 pub type Answer<T> = Result<T, ClientError>;
 
 /// A connection.
-pub struct Client<S> {
-    stream: S,
-    session: ClientSession,
-    out: BytesMut,
-}
+pub struct Client<S>(sync::Client<S>);
 
 impl<S: Read + Write> Client<S> {
     /// Reads the banner.
@@ -111,14 +75,7 @@ impl<S: Read + Write> Client<S> {
     /// # Errors
     /// The server has none for us.
     pub fn greet(stream: S) -> Answer<(Self, Banner)> {
-        let limits = Limits { line: 1 << 20, literal: 16 << 20, message: 32 << 20 };
-        let (session, out) = (ClientSession::new(limits), BytesMut::new());
-        let mut client = Self { stream, session, out };
-        loop {
-            if let Event::Banner(banner) = client.event()? {
-                return Ok((client, banner));
-            }
-        }
+        sync::Client::greet(stream).map(|(client, banner)| (Self(client), banner))
     }
 
     /// Reads the banner and logs in as [`LOGIN`].
@@ -136,14 +93,12 @@ impl<S: Read + Write> Client<S> {
     /// # Errors
     /// The login is refused.
     pub fn authenticate(&mut self, user: &str, password: &str) -> Answer<()> {
-        let initial = encode_base64(format!("\0{user}\0{password}").as_bytes());
-        let verb = Verb::Authenticate { mechanism: "PLAIN".into(), initial: Some(initial.into()) };
-        self.call(verb).map(drop)
+        self.0.login_plain(user, password)
     }
 
     /// Queues a command; it leaves with the next flush, or when an answer is waited for.
     pub fn send(&mut self, verb: Verb) -> Tag {
-        self.session.send(verb, &mut self.out)
+        self.0.send(verb)
     }
 
     /// Sends what is queued.
@@ -151,9 +106,7 @@ impl<S: Read + Write> Client<S> {
     /// # Errors
     /// The connection is broken.
     pub fn flush(&mut self) -> Answer<()> {
-        self.stream.write_all(&self.out)?;
-        self.out.clear();
-        Ok(())
+        self.0.flush()
     }
 
     /// Waits for the oldest answer; the rows that came before it.
@@ -161,18 +114,9 @@ impl<S: Read + Write> Client<S> {
     /// # Errors
     /// It was NO or BAD, or the connection ended.
     pub fn answer(&mut self) -> Answer<Vec<Row>> {
-        self.flush()?;
         let mut rows = Vec::new();
-        loop {
-            match self.event()? {
-                Event::Data(data) => rows.extend(row(data)),
-                Event::Completed { status: Status::Ok, .. } => return Ok(rows),
-                Event::Completed { status, text, .. } => {
-                    return Err(ClientError::Refused(status, lossy(&text)));
-                }
-                _ => {}
-            }
-        }
+        self.0.answer(|data| rows.extend(row(data)))?;
+        Ok(rows)
     }
 
     /// Sends a command and waits for its answer.
@@ -190,7 +134,7 @@ impl<S: Read + Write> Client<S> {
     /// The connection ended.
     pub fn streamed(&mut self) -> Answer<Row> {
         loop {
-            if let Event::Data(data) = self.event()?
+            if let Event::Data(data) = self.0.event()?
                 && let Some(row) = row(data)
             {
                 return Ok(row);
@@ -205,7 +149,7 @@ impl<S: Read + Write> Client<S> {
     pub fn end(&mut self) -> Answer<Option<String>> {
         let mut bye = None;
         loop {
-            match self.event() {
+            match self.0.event() {
                 Ok(_) => {}
                 Err(ClientError::Bye(text)) => bye = Some(text),
                 Err(ClientError::Io(error)) if error.kind() == ErrorKind::UnexpectedEof => return Ok(bye),
@@ -216,31 +160,7 @@ impl<S: Read + Write> Client<S> {
 
     /// The socket.
     pub fn stream(&self) -> &S {
-        &self.stream
-    }
-
-    fn event(&mut self) -> Answer<Event> {
-        loop {
-            match self.session.poll() {
-                Output::Event(Event::Untagged { status: Status::Bye, text }) => {
-                    return Err(ClientError::Bye(lossy(&text)));
-                }
-                Output::Event(event) => return Ok(event),
-                Output::Closed(Reason::EndOfInput) => {
-                    return Err(io::Error::from(ErrorKind::UnexpectedEof).into());
-                }
-                Output::Closed(reason) => return Err(io::Error::other(format!("{reason:?}")).into()),
-                Output::Blocked => {
-                    let mut octets = [0; 16 * 1024];
-                    match self.stream.read(&mut octets) {
-                        Ok(0) => self.session.receive_eof(),
-                        Ok(length) => self.session.receive(&octets[..length]),
-                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-            }
-        }
+        self.0.stream()
     }
 }
 

@@ -203,7 +203,7 @@ impl Writer {
         let answer = client.answer();
         let (refused, hindered) = match &answer {
             Ok(_) => (false, false),
-            Err(ClientError::Refused(_, text)) => (true, text.contains(HINDERED)),
+            Err(ClientError::Refused { text, .. }) => (true, text.contains(HINDERED)),
             Err(_) => return answer.map(drop),
         };
         let at = self.clock.now();

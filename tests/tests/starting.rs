@@ -227,7 +227,7 @@ fn users_are_added_listed_and_removed(kind: Kind) {
     add_user(kind, &daemon.data_dir(), "extra", "other secret");
     let (mut client, _) = Client::greet(daemon.connect()).expect("it serves");
     let early = client.authenticate("extra", "other secret");
-    assert!(matches!(early, Err(ClientError::Refused(..))), "the daemon was not told yet");
+    assert!(matches!(early, Err(ClientError::Refused { .. })), "the daemon was not told yet");
     daemon.signal(Signal::HUP);
     daemon.wait_for_log("reloaded");
     client.authenticate("extra", "other secret").expect("it was told");
@@ -244,6 +244,6 @@ fn users_are_added_listed_and_removed(kind: Kind) {
     daemon.signal(Signal::HUP);
     daemon.wait_for_log("users=1");
     let (mut client, _) = Client::greet(daemon.connect()).expect("it serves");
-    assert!(matches!(client.authenticate("extra", "other secret"), Err(ClientError::Refused(..))));
+    assert!(matches!(client.authenticate("extra", "other secret"), Err(ClientError::Refused { .. })));
     client.authenticate("murder", "secret").expect("others stay");
 }

@@ -1,4 +1,5 @@
-//! The daemons' binaries. They belong to other packages, so nothing has built them when a test starts.
+//! The binaries: the daemons and the operator's tool. They belong to other packages, so nothing has built them when a test
+//! starts.
 
 use std::{env, path::PathBuf, process::Command, sync::OnceLock};
 
@@ -13,8 +14,20 @@ const PROFILE: &str = "MUPDATE_TESTS_PROFILE";
 /// # Panics
 /// The build fails.
 pub fn binary(kind: Kind) -> PathBuf {
+    folder().join(kind.program())
+}
+
+/// The operator's tool, built in the same way.
+///
+/// # Panics
+/// The build fails.
+pub fn tool() -> PathBuf {
+    folder().join("mupdatectl")
+}
+
+fn folder() -> &'static PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(build).join(kind.program())
+    FOLDER.get_or_init(build)
 }
 
 fn build() -> PathBuf {
@@ -31,11 +44,20 @@ fn build() -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
     let status = Command::new(cargo)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--quiet", "--package", "mupdate-smol", "--package", "mupdate-sync"])
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "mupdate-smol",
+            "--package",
+            "mupdate-sync",
+            "--package",
+            "mupdate-ctl",
+        ])
         .args(["--profile", profile, "--target-dir"])
         .arg(target)
         .status()
         .expect("cargo is there, as it runs this test");
-    assert!(status.success(), "the daemons cannot be built");
+    assert!(status.success(), "the programs cannot be built");
     folder
 }

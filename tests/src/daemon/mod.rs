@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use self::log::Log;
 pub use self::{
-    build::binary,
+    build::{binary, tool},
     launch::{Launch, Refusal},
     stage::DaemonStage,
 };

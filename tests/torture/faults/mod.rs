@@ -83,7 +83,7 @@ fn shimmed(kind: Kind, toml: &str) -> (Daemon, Shim) {
 #[track_caller]
 fn refusal<T>(answer: Answer<T>) -> String {
     match answer {
-        Err(ClientError::Refused(_, text)) => text,
+        Err(ClientError::Refused { text, .. }) => text,
         Err(other) => panic!("no NO but {other}"),
         Ok(_) => panic!("no NO but an OK"),
     }
