@@ -112,6 +112,16 @@ impl Action {
         }
     }
 
+    /// Octets of its name, location and ACL: what it costs to keep it waiting.
+    pub fn octets(&self) -> usize {
+        let acl = match self {
+            Action::Activate { acl, .. } => acl.as_bytes().len(),
+            Action::Reserve { .. } | Action::Deactivate { .. } | Action::Delete { .. } => 0,
+        };
+        let location = self.location().map_or(0, |location| location.as_bytes().len());
+        self.mailbox().as_bytes().len() + location + acl
+    }
+
     /// The location that the action names; a deletion names none.
     pub fn location(&self) -> Option<&Location> {
         match self {

@@ -75,11 +75,11 @@ impl ServerSession {
     }
 
     /// A change for the writer. An activation also tells of its client's order.
-    fn write(&mut self, tag: Tag, action: Action) {
+    pub(super) fn write(&mut self, tag: Tag, action: Action) {
         if let Action::Activate { mailbox, .. } = &action {
             self.guard.saw(mailbox);
         }
-        self.task = Task::Ask(Job::Write { tag }, Request::Submit(action));
+        self.task = Task::Submit(tag, action);
     }
 
     fn find(&mut self, tag: Tag, mailbox: MailboxName) {

@@ -12,7 +12,6 @@ impl ServerSession {
         let Task::Answered(job, reply) = std::mem::replace(&mut self.task, Task::Idle) else { return };
         match (job, reply) {
             (Job::Login { tag }, Reply::Auth(reply)) => self.auth_reply(tag, reply, out),
-            (Job::Write { tag }, Reply::Submitted(verdict)) => answer::verdict(out, &tag, &verdict),
             (Job::Subscribe { scope }, Reply::Subscribed) => {
                 self.task = Task::Ask(Job::Dump, Request::Walk(scope));
             }
@@ -38,7 +37,6 @@ impl ServerSession {
     fn failed(&mut self, job: &Job, text: &str, out: &mut BytesMut) {
         let tag = match job {
             Job::Login { tag }
-            | Job::Write { tag }
             | Job::Find { tag }
             | Job::List { tag }
             | Job::Barrier { tag }

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The runtime polls until [`Output::Blocked`] or [`Output::Closed`], moves octets, and polls again. Commands are
-//! answered in the order in which they came: while one waits for the world, those behind it wait in the framer.
+//! answered in the order in which they came: while one waits for the world, those behind it wait in the framer, except
+//! that changes behind changes are under way together (`writes`).
 //! What a command means when is the table of [`state`](self); the stream of UPDATE is in `stream`, the defence of
 //! `ctl_mboxlist -m` in `guard`.
 
@@ -27,6 +28,7 @@ mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod writes;
 
 use std::{
     sync::Arc,
@@ -34,7 +36,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use mupdate_proto::{Framer, Tag};
+use mupdate_proto::{Frame, FrameError, Framer, Tag};
 
 pub use self::{
     config::{LayerFacts, ServerConfig},
@@ -43,7 +45,8 @@ pub use self::{
     },
     rows::Rows,
 };
-use self::{guard::Guard, sasl::Penalty, state::Phase, stream::Stream};
+use self::{guard::Guard, sasl::Penalty, state::Phase, stream::Stream, writes::Writes};
+use crate::directory::Action;
 
 /// Octets of commands that are read ahead while an answer is awaited. It lets a pipelining peer keep a session busy
 /// and a closed connection be noticed; beyond it the peer feels back-pressure.
@@ -51,7 +54,7 @@ const READ_AHEAD: usize = 64 * 1024;
 
 /// One connection's session.
 ///
-/// - At most one request is outstanding, and it names its ticket: a stale or repeated answer is ignored.
+/// - At most one request is outstanding, or several changes; each names its ticket: a stale or repeated answer is ignored.
 /// - Every command gets exactly one tagged answer, in order, unless the connection ends first.
 /// - Memory is bounded by the limits, the read-ahead and the high-water mark, whatever the peer does.
 /// - After [`Output::Closed`] nothing more is written and nothing more is asked for.
@@ -80,6 +83,10 @@ pub struct ServerSession {
     /// When the session began to wait for a command.
     idle_since: Option<Instant>,
     stream: Option<Stream>,
+    /// The changes that are under way.
+    writes: Writes,
+    /// What came behind them and is none.
+    behind: Option<Frame>,
     guard: Guard,
     /// Notes not yet fetched by `poll`.
     notes: Vec<Note>,
@@ -100,6 +107,8 @@ enum Task {
     Penalty(Penalty),
     /// To be asked at the next poll.
     Ask(Job, Request),
+    /// A change, to be submitted at the next poll.
+    Submit(Tag, Action),
     /// Asked.
     Asked(Job, Ticket),
     /// Answered; what follows is done at the next poll.
@@ -116,9 +125,6 @@ enum Task {
 #[derive(Debug, Clone)]
 enum Job {
     Login {
-        tag: Tag,
-    },
-    Write {
         tag: Tag,
     },
     Find {
@@ -162,6 +168,8 @@ impl ServerSession {
             failures: 0,
             idle_since: None,
             stream: None,
+            writes: Writes::default(),
+            behind: None,
             guard: Guard::default(),
             notes: Vec::new(),
             farewell: None,
@@ -310,9 +318,21 @@ impl ServerSession {
                 self.answered(out);
                 return None;
             }
-            Task::Ask(..) | Task::Cancel | Task::Penalty(_) | Task::Idle | Task::SaslLine(_) => {}
+            Task::Ask(..)
+            | Task::Submit(..)
+            | Task::Cancel
+            | Task::Penalty(_)
+            | Task::Idle
+            | Task::SaslLine(_) => {}
+        }
+        if let Some((tag, reply)) = self.writes.answered() {
+            self.written(&tag, reply, out);
+            return None;
         }
         if self.farewell.is_some() {
+            if !self.writes.is_empty() {
+                return Some(Output::Blocked(On::Reply));
+            }
             self.say_bye(out);
             return None;
         }
@@ -320,11 +340,16 @@ impl ServerSession {
             return Some(Output::Blocked(On::Flush));
         }
         match std::mem::replace(&mut self.task, Task::Idle) {
-            Task::Ask(job, _) if self.gone && !matches!(job, Job::Write { .. }) => None,
+            Task::Ask(..) if self.gone => None,
             Task::Ask(job, request) => {
                 let ticket = self.ticket();
                 self.task = Task::Asked(job, ticket);
                 Some(Output::Request(ticket, request))
+            }
+            Task::Submit(tag, action) => {
+                let ticket = self.ticket();
+                self.writes.submitted(tag, ticket, &action);
+                Some(Output::Request(ticket, Request::Submit(action)))
             }
             Task::Cancel => Some(Output::Request(self.ticket(), Request::Authenticate(AuthStep::Cancel))),
             Task::Penalty(penalty) => self.serve_penalty(penalty, out, now),
@@ -358,12 +383,25 @@ impl ServerSession {
 
     /// Take the next message, or say what is waited for.
     fn take_frame(&mut self, out: &mut BytesMut, now: Instant) -> Option<Output> {
-        match self.framer.next() {
+        let under_way = !self.writes.is_empty();
+        if under_way && (self.behind.is_some() || self.writes.are_many()) {
+            return Some(Output::Blocked(On::Reply));
+        }
+        match self.next_frame() {
             Ok(Some(frame)) => {
                 self.idle_since = None;
                 self.speak_by = None;
-                self.take(frame, out);
+                if under_way {
+                    self.join(frame);
+                } else {
+                    self.take(frame, out);
+                }
                 None
+            }
+            Ok(None) if under_way && self.eof => Some(Output::Blocked(On::Reply)),
+            Ok(None) if under_way => {
+                self.hungry = true;
+                Some(Output::Blocked(On::InputOrReply))
             }
             Ok(None) if self.eof => {
                 self.task = Task::Closed(Reason::EndOfInput);
@@ -374,6 +412,13 @@ impl ServerSession {
                 self.farewell = Some(Reason::Protocol(error.to_string()));
                 None
             }
+        }
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+        match self.behind.take() {
+            Some(frame) => Ok(Some(frame)),
+            None => self.framer.next(),
         }
     }
 
@@ -400,9 +445,11 @@ impl ServerSession {
         self.task = Task::Ask(Job::Drain { noop }, Request::Drain);
     }
 
-    /// The answer to the outstanding request. Others are ignored.
+    /// The answer to an outstanding request. Others are ignored.
     pub fn reply(&mut self, ticket: Ticket, reply: Reply) {
-        if let Some(job) = self.finished(ticket) {
+        if let Some(reply) = self.writes.answer(ticket, reply)
+            && let Some(job) = self.finished(ticket)
+        {
             self.task = Task::Answered(job, reply);
         }
     }

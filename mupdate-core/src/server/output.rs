@@ -26,7 +26,8 @@ impl From<u64> for Ticket {
 #[must_use = "the session waits for this to be done"]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Do this and answer it with the ticket, at once or later. At most one is ever outstanding.
+    /// Do this and answer it with the ticket, at once or later. At most one is ever outstanding, but for
+    /// [`Request::Submit`]: of those there may be several, to be carried out in their sequence.
     Request(Ticket, Request),
     /// Take notice; there is nothing to answer.
     Note(Note),
@@ -55,6 +56,8 @@ pub enum On {
     Input,
     /// The answer to the outstanding request (or the deadline, where one is set).
     Reply,
+    /// Both: changes are under way, and what comes next may join them.
+    InputOrReply,
     /// Room: write out what was produced. Back-pressure of a slow reader arrives here.
     Flush,
     /// An UPDATE stream at rest: octets from the peer, or [`changed`](super::ServerSession::changed).

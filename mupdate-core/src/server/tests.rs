@@ -12,6 +12,8 @@ use mupdate_proto::Role;
 use super::*;
 use crate::directory::Refusal;
 
+mod writes;
+
 const START: &str = "A AUTHENTICATE \"PLAIN\" \"AHUAcA==\"\r\n";
 
 struct Peer {
@@ -255,7 +257,7 @@ fn stale_and_repeated_answers_are_ignored() {
     peer.session.reply(first, Reply::Submitted(Err(Refusal::DoesNotExist)));
     peer.session.rows(first, &mut peer.out).gone(b"a");
     peer.session.rows(first, &mut peer.out).finish(Finish::End);
-    assert_eq!(peer.poll(), Output::Blocked(On::Reply));
+    assert_eq!(peer.poll(), Output::Blocked(On::InputOrReply));
     peer.session.reply(second, Reply::Submitted(Ok(())));
     peer.session.reply(second, Reply::Submitted(Ok(())));
     assert_eq!(peer.poll(), Output::Blocked(On::Input));
@@ -472,9 +474,9 @@ fn an_answer_to_another_question_is_noticed() {
 #[cfg_attr(debug_assertions, should_panic(expected = "does not end"))]
 fn rows_for_a_question_without_rows_are_noticed() {
     let mut peer = Peer::logged_in(|_| ());
-    let ticket = peer.asked("X DELETE \"a\"\r\n");
+    let ticket = peer.asked("U UPDATE\r\n");
     peer.session.rows(ticket, &mut peer.out).finish(Finish::End);
-    assert_eq!(peer.take(), "X NO \"internal error\"\r\n");
+    assert_eq!(peer.take(), "U NO \"internal error\"\r\n");
 }
 
 #[test]

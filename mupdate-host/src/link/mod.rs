@@ -246,8 +246,8 @@ impl Link {
                 }
                 Output::Note(note) => self.note(note),
                 Output::Upgrade(layer) => self.upgrade(layer, now),
-                Output::Blocked(On::Reply) if self.collect() => {}
-                Output::Blocked(On::Input | On::Stream) if self.decode(now) => {}
+                Output::Blocked(On::Reply | On::InputOrReply) if self.collect() => {}
+                Output::Blocked(On::Input | On::InputOrReply | On::Stream) if self.decode(now) => {}
                 Output::Blocked(_) => return false,
                 Output::Closed(reason) => {
                     self.log_end(&reason);

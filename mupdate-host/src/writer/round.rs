@@ -34,7 +34,7 @@ impl Round {
     pub(super) fn add(&mut self, job: Job) {
         match job {
             Job::Action { action, origin, ticket, inbox } => {
-                self.octets += size(&action);
+                self.octets += action.octets();
                 self.actions.push(Entry { action, origin, ticket, inbox });
             }
             Job::Barrier { ticket, inbox, feed } => self.barriers.push((ticket, inbox, feed)),
@@ -212,13 +212,4 @@ fn refuse(entries: &[Entry], refused: &[usize], obstacle: Obstacle) {
 
 fn fits(action: &Action, limit: usize) -> bool {
     action.mailbox().as_bytes().len() <= limit
-}
-
-fn size(action: &Action) -> usize {
-    let acl = match action {
-        Action::Activate { acl, .. } => acl.as_bytes().len(),
-        Action::Reserve { .. } | Action::Deactivate { .. } | Action::Delete { .. } => 0,
-    };
-    let location = action.location().map_or(0, |location| location.as_bytes().len());
-    action.mailbox().as_bytes().len() + location + acl
 }

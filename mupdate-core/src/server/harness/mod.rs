@@ -4,6 +4,7 @@ mod operation;
 mod shadow;
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
@@ -21,6 +22,9 @@ use crate::directory::Refusal;
 
 const LIMITS: Limits = Limits { line: 200, literal: 100, message: 400 };
 const HIGH_WATER: usize = 500;
+
+/// Changes that a session may have under way.
+const CHANGES: usize = 64;
 
 /// How far the output may go beyond the high-water mark: the last row of a page, and the lines that end it.
 const LAST_WORDS: usize = 500;
@@ -47,7 +51,8 @@ static CONFIGS: LazyLock<[Arc<ServerConfig>; 4]> = LazyLock::new(|| {
 ///
 /// - the output, read back, is one tagged answer for each command, in order, and each request that is made is what the
 ///   oldest unanswered command asks for (see `shadow.rs`);
-/// - a ticket is never given twice, and never while another is outstanding; answers with another ticket do nothing;
+/// - a ticket is never given twice, and never while another is outstanding, unless both are changes; answers with another
+///   ticket do nothing;
 /// - the output stays below the high-water mark and one row, and no more input is kept than the read-ahead and one
 ///   message; at most three notes wait;
 /// - time that has passed is not waited for again;
@@ -77,7 +82,8 @@ struct World {
     /// How much of `out` the shadow has seen.
     heard: usize,
     now: Instant,
-    outstanding: Option<(Ticket, Request)>,
+    /// What is asked for and not answered: one request, or changes.
+    outstanding: VecDeque<(Ticket, Request)>,
     last_ticket: Option<Ticket>,
     upgrading: Option<Layer>,
     /// The largest piece of input.
@@ -96,7 +102,7 @@ impl World {
             out: BytesMut::new(),
             heard: 0,
             now,
-            outstanding: None,
+            outstanding: VecDeque::new(),
             last_ticket: None,
             upgrading: None,
             largest: 0,
@@ -152,9 +158,10 @@ impl World {
         self.largest = self.largest.max(octets.len());
     }
 
-    /// Answer what is outstanding, well or badly.
+    /// Answer something that is outstanding, not always the oldest, well or badly.
     fn answer(&mut self, how: u8) {
-        let Some((ticket, request)) = self.outstanding.take() else { return };
+        let which = usize::from(how / 64) % self.outstanding.len().max(1);
+        let Some((ticket, request)) = self.outstanding.remove(which) else { return };
         let reply = match request {
             _ if how == 0 => Reply::Failed("not today".into()),
             Request::Authenticate(_) => Reply::Auth(match how % 3 {
@@ -199,7 +206,7 @@ impl World {
 
     /// An answer to a request that is not outstanding does nothing.
     fn stale(&mut self, ticket: Ticket) {
-        if self.outstanding.as_ref().is_some_and(|(outstanding, _)| *outstanding == ticket) {
+        if self.outstanding.iter().any(|(outstanding, _)| *outstanding == ticket) {
             return;
         }
         let before = self.out.len();
@@ -267,12 +274,17 @@ impl World {
 
     fn asked(&mut self, ticket: Ticket, request: Request) {
         assert!(self.last_ticket < Some(ticket), "a ticket was given twice");
-        assert!(self.outstanding.is_none(), "two requests at once");
+        let changes = self.outstanding.iter().all(|(_, request)| matches!(request, Request::Submit(_)));
+        assert!(
+            self.outstanding.is_empty() || (changes && matches!(request, Request::Submit(_))),
+            "two requests at once"
+        );
         self.shadow.asked(&request);
         self.last_ticket = Some(ticket);
         if !matches!(request, Request::Authenticate(AuthStep::Cancel)) {
-            self.outstanding = Some((ticket, request));
+            self.outstanding.push_back((ticket, request));
         }
+        assert!(self.outstanding.len() <= CHANGES, "changes pile up in the writer's queue");
     }
 
     fn blocked(&self, on: On) {
@@ -281,8 +293,13 @@ impl World {
         match on {
             On::Flush => assert!(!self.out.is_empty(), "waits for a flush of nothing"),
             On::Reply => {
-                let answerable = self.outstanding.is_some() || self.upgrading.is_some();
+                let answerable = !self.outstanding.is_empty() || self.upgrading.is_some();
                 assert!(answerable || deadline.is_some(), "waits for nothing");
+            }
+            On::InputOrReply => {
+                assert!(self.session.wants_input(), "waits for input and does not read");
+                assert!(!self.outstanding.is_empty(), "waits for nothing");
+                self.shadow.rests_behind_changes();
             }
             On::Input | On::Stream => {
                 assert!(self.session.wants_input(), "waits for input and does not read");
@@ -303,7 +320,7 @@ impl World {
     fn end(&mut self) {
         self.session.shutdown("the end");
         self.shadow.shutdown();
-        for _ in 0..3 {
+        for _ in 0..CHANGES + 3 {
             self.flush(usize::MAX);
             self.resume(0);
             self.answer(2);

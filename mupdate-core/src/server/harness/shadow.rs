@@ -29,8 +29,8 @@ pub(super) struct Shadow {
     /// The next frame is the answer to a challenge.
     line_due: bool,
     logged_in: bool,
-    /// The oldest command is a change that has been submitted.
-    submitted: bool,
+    /// So many of the oldest commands are changes that have been submitted.
+    submitted: usize,
     /// UPDATE's tag, once it is answered OK.
     stream: Option<Tag>,
     logged_out: bool,
@@ -53,7 +53,7 @@ impl Shadow {
             challenge: None,
             line_due: false,
             logged_in: false,
-            submitted: false,
+            submitted: 0,
             stream: None,
             logged_out: false,
             bye: false,
@@ -83,9 +83,7 @@ impl Shadow {
 
     pub fn abandoned(&mut self) {
         self.abandoned = true;
-        if std::mem::take(&mut self.submitted) {
-            self.frames.pop_front();
-        }
+        self.frames.drain(..std::mem::take(&mut self.submitted));
     }
 
     pub fn resumed(&mut self, layer: Layer) {
@@ -168,7 +166,7 @@ impl Shadow {
 
     /// A tagged answer came: that of the login under way, or of the oldest frame.
     fn answered(&mut self, tag: &[u8], status: Status) {
-        self.submitted = false;
+        self.submitted = self.submitted.saturating_sub(1);
         if let Some(login) = self.login.take() {
             assert_eq!(login.as_bytes(), tag, "the answer to a login");
             assert_eq!(self.logged_in, status == Status::Ok);
@@ -207,6 +205,10 @@ impl Shadow {
 
     /// The session asks for something: it must be what the oldest command wants.
     pub fn asked(&mut self, request: &Request) {
+        assert!(
+            self.submitted == 0 || matches!(request, Request::Submit(_)),
+            "{request:?} overtakes a change"
+        );
         match request {
             Request::Authenticate(AuthStep::Start { .. }) => {
                 let command = self.oldest();
@@ -255,12 +257,17 @@ impl Shadow {
         while self.abandoned && self.change(&self.frames[0]).is_none() {
             self.frames.pop_front();
         }
-        assert_eq!(self.change(&self.frames[0]).as_ref(), Some(action));
+        assert_eq!(self.change(&self.frames[self.submitted]).as_ref(), Some(action));
         if self.abandoned {
             self.frames.pop_front();
         } else {
-            self.submitted = true;
+            self.submitted += 1;
         }
+    }
+
+    /// The session waits for its peer, and for the answers to changes.
+    pub fn rests_behind_changes(&self) {
+        assert!(self.abandoned || self.frames.len() == self.submitted, "passed over: {:?}", self.frames);
     }
 
     /// The session waits for its peer.
