@@ -130,8 +130,14 @@ impl<'d, 'a> Section<'d, 'a> {
 
     fn complain(&self, key: &str, value: &Spanned<DeValue<'a>>, why: &str) {
         let line = self.document.line(&value.span());
-        let key = if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
+        let key = self.path(key);
         self.document.note(line, format!("`{key}` in line {line} is {}; {why}", found(value.get_ref())));
+    }
+
+    /// A key with its table, on one line whatever is in it.
+    fn path(&self, key: &str) -> String {
+        let key = key.escape_debug();
+        if self.name.is_empty() { key.to_string() } else { format!("{}.{key}", self.name) }
     }
 
     fn refuse_unknown(&self) {
@@ -142,7 +148,7 @@ impl<'d, 'a> Section<'d, 'a> {
                 continue;
             }
             let line = self.document.line(&key.span());
-            let shown = if self.name.is_empty() { name.to_owned() } else { format!("{}.{name}", self.name) };
+            let shown = self.path(name);
             let advice = match self.document.nearest(self.name, name) {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("known here: {}", keys.join(", ")),

@@ -102,6 +102,11 @@ fn unknown_keys_name_their_line_and_the_nearest() {
         wrong("[store]\npolicy = 'strict'"),
         ["unknown key `store.policy` in line 2; did you mean `policy` above the first [table]?"]
     );
+    assert_eq!(
+        wrong("\"two\\nlines\" = 1")[0].split(';').next(),
+        Some("unknown key `two\\nlines` in line 1"),
+        "a complaint is one line"
+    );
     assert_eq!(wrong("[limit]\nline = 2000"), ["unknown key `limit` in line 1; did you mean `limits`?"]);
     assert_eq!(
         wrong("[streams]\nentirely_different = 2000"),
