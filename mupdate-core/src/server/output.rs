@@ -4,7 +4,7 @@
 //! needs from outside is one [`Output`] of [`poll`](super::ServerSession::poll), and comes back through
 //! [`reply`](super::ServerSession::reply) or [`rows`](super::ServerSession::rows).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use mupdate_proto::{LimitKind, MailboxName, ServerName};
@@ -133,6 +133,8 @@ pub enum AuthReply {
     Rejected {
         /// What the tagged NO says.
         text: String,
+        /// How long it is held back, if that is longer than `login_delay`.
+        delay: Duration,
     },
 }
 

@@ -1,6 +1,6 @@
 //! AUTHENTICATE: lines of base64 between the peer and the mechanism (RFC 3656 section 4.3, RFC 4422).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use mupdate_proto::{SaslLine, Status, Tag, encode_challenge};
@@ -12,6 +12,7 @@ use super::{AuthReply, AuthStep, Job, On, Output, Phase, Reason, Request, Server
 pub(super) struct Penalty {
     pub tag: Tag,
     pub text: String,
+    pub delay: Duration,
     /// Unset until the poll after the refusal, the first to know the time.
     pub until: Option<Instant>,
 }
@@ -65,9 +66,10 @@ impl ServerSession {
                 self.phase = Phase::Ready;
                 answer::status(out, Some(&tag), Status::Ok, "Authenticated");
             }
-            AuthReply::Rejected { text } => {
+            AuthReply::Rejected { text, delay } => {
                 self.failures += 1;
-                self.task = Task::Penalty(Penalty { tag, text, until: None });
+                let delay = delay.max(self.config.login_delay);
+                self.task = Task::Penalty(Penalty { tag, text, delay, until: None });
             }
         }
     }
@@ -79,7 +81,7 @@ impl ServerSession {
         out: &mut BytesMut,
         now: Instant,
     ) -> Option<Output> {
-        if now < *penalty.until.get_or_insert(now + self.config.login_delay) {
+        if now < *penalty.until.get_or_insert(now + penalty.delay) {
             self.task = Task::Penalty(penalty);
             return Some(Output::Blocked(On::Reply));
         }

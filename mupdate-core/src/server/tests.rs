@@ -163,7 +163,7 @@ fn a_noop_proves_what_the_one_before_it_gave() {
 fn a_failed_login_is_answered_late_and_ends_the_session_in_the_end() {
     let mut peer = Peer::new(|config| config.login_failures = 2);
     let ticket = peer.asked(START);
-    peer.session.reply(ticket, Reply::Auth(AuthReply::Rejected { text: "no".into() }));
+    peer.session.reply(ticket, Reply::Auth(AuthReply::Rejected { text: "no".into(), delay: Duration::ZERO }));
     peer.take();
     assert_eq!(peer.send("X NOOP\r\n"), Output::Blocked(On::Reply));
     assert_eq!(peer.take(), "", "neither the answer nor what is pipelined behind it");
@@ -171,8 +171,11 @@ fn a_failed_login_is_answered_late_and_ends_the_session_in_the_end() {
     assert_eq!(peer.poll(), Output::Blocked(On::Input));
     assert_eq!(peer.take(), "A NO \"no\"\r\nX BAD \"Please login first\"\r\n");
     let ticket = peer.asked(START);
-    peer.session.reply(ticket, Reply::Auth(AuthReply::Rejected { text: "no".into() }));
+    peer.session
+        .reply(ticket, Reply::Auth(AuthReply::Rejected { text: "no".into(), delay: Duration::from_secs(4) }));
     assert_eq!(peer.poll(), Output::Blocked(On::Reply));
+    peer.pass(Duration::from_secs(3));
+    assert_eq!(peer.poll(), Output::Blocked(On::Reply), "whoever refused it wants it held back for longer");
     peer.pass(Duration::from_secs(1));
     assert_eq!(peer.poll(), Output::Closed(Reason::LoginsFailed));
     assert_eq!(peer.take(), "A NO \"no\"\r\n* BYE \"too many failed logins\"\r\n");

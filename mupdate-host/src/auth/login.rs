@@ -184,6 +184,7 @@ impl Login {
                 password,
                 mechanism: self.mechanism,
                 peer: Arc::clone(&self.peer),
+                network: self.transport.network,
             }),
         }
     }

@@ -4,14 +4,16 @@
 //! [`Authenticator::check`], one for the daemon, verifies passwords, from the memory of verified logins or on threads of its
 //! own.
 
+pub mod guesses;
 mod login;
 mod transport;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::available_parallelism;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mupdate_core::server::AuthReply;
@@ -20,6 +22,7 @@ use subtle::Choice;
 use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
+pub use guesses::{Guesses, Standing};
 pub use login::{Login, LoginStep};
 pub use transport::{ClientCertificate, TlsFacts, Transport};
 
@@ -36,6 +39,7 @@ const WAITING: usize = 1024;
 
 const FAILED: &str = "authentication failed";
 const BUSY: &str = "too busy to verify passwords, try again later";
+const OFTEN: &str = "too many failed logins, try again later";
 const OTHER_USER: &str = "acting as another user is not allowed";
 
 /// Who says to be whom. The password is wiped when this is dropped, and shown nowhere.
@@ -44,6 +48,7 @@ pub struct Credentials {
     password: Zeroizing<Vec<u8>>,
     mechanism: &'static str,
     peer: Arc<str>,
+    network: Option<IpAddr>,
 }
 
 /// What happens with the outcome of a check. Called once, on any thread, or by [`Authenticator::check`] itself.
@@ -61,6 +66,7 @@ pub struct Authenticator {
 struct Shared {
     users: ArcSwap<Users>,
     cache: LoginCache,
+    guesses: Guesses,
     counters: Counters,
 }
 
@@ -70,6 +76,7 @@ struct Counters {
     verified: AtomicU64,
     failed: AtomicU64,
     busy: AtomicU64,
+    unseen: AtomicU64,
 }
 
 /// How logins went since the start.
@@ -83,6 +90,8 @@ pub struct LoginCounts {
     pub failed: u64,
     /// Refused unseen, since too many were waiting.
     pub busy: u64,
+    /// Refused unseen, since too many had failed.
+    pub unseen: u64,
 }
 
 impl Authenticator {
@@ -106,6 +115,7 @@ impl Authenticator {
         let shared = Arc::new(Shared {
             users: ArcSwap::from_pointee(users),
             cache: LoginCache::new(cache.entries, cache.lifetime).map_err(|error| refused(&error))?,
+            guesses: Guesses::new(&config.limits),
             counters: Counters::default(),
         });
         let worker = Arc::clone(&shared);
@@ -121,6 +131,7 @@ impl Authenticator {
     /// Takes over what a reload has changed; logins in progress go by the new users.
     pub fn reload(&self, users: Users, config: &Config) {
         self.allow_plaintext.store(config.allow_plaintext, Ordering::Relaxed);
+        self.shared.guesses.reload(&config.limits);
         self.shared.users.store(Arc::new(users));
         // Logins of users that are gone can no longer match, but need not stay in memory either.
         self.shared.cache.clear();
@@ -144,7 +155,7 @@ impl Authenticator {
     /// Verifies credentials and calls `done` with the outcome: at once, before this returns, when the same login was verified
     /// a moment ago or too many wait already; else later, from another thread. Never blocks.
     pub fn check(&self, credentials: Credentials, done: Done) {
-        if let Some(reply) = self.shared.remembered(&credentials) {
+        if let Some(reply) = self.shared.at_once(&credentials) {
             return done(reply);
         }
         if let Err((credentials, done)) = self.pool.submit((credentials, done)) {
@@ -156,14 +167,30 @@ impl Authenticator {
 
     /// How logins went so far.
     pub fn counts(&self) -> LoginCounts {
-        let Counters { remembered, verified, failed, busy } = &self.shared.counters;
-        let [remembered, verified, failed, busy] =
-            [remembered, verified, failed, busy].map(|counter| counter.load(Ordering::Relaxed));
-        LoginCounts { remembered, verified, failed, busy }
+        let Counters { remembered, verified, failed, busy, unseen } = &self.shared.counters;
+        let [remembered, verified, failed, busy, unseen] =
+            [remembered, verified, failed, busy, unseen].map(|counter| counter.load(Ordering::Relaxed));
+        LoginCounts { remembered, verified, failed, busy, unseen }
     }
 }
 
 impl Shared {
+    /// The answer, if it does not take a look at the password: the same login was verified a moment ago, or too many
+    /// have failed.
+    fn at_once(&self, credentials: &Credentials) -> Option<AuthReply> {
+        let standing = self.guesses.standing(&credentials.user, credentials.network, Instant::now());
+        if standing != Standing::Refused
+            && let Some(reply) = self.remembered(credentials)
+        {
+            return Some(reply);
+        }
+        (standing != Standing::Open).then(|| {
+            self.counters.unseen.fetch_add(1, Ordering::Relaxed);
+            debug!(user = %shown(&credentials.user), peer = %credentials.peer, "login refused unseen: too many failed");
+            AuthReply::Rejected { text: OFTEN.to_owned(), delay: self.guesses.refusal_delay() }
+        })
+    }
+
     /// The answer, if the same login was verified a moment ago.
     fn remembered(&self, credentials: &Credentials) -> Option<AuthReply> {
         let users = self.users.load();
@@ -171,13 +198,14 @@ impl Shared {
         let fingerprint = self.cache.fingerprint(&credentials.user, &credentials.password, record);
         self.cache.knows(&fingerprint, Instant::now()).then(|| {
             self.counters.remembered.fetch_add(1, Ordering::Relaxed);
-            credentials.accepted()
+            self.accepted(credentials)
         })
     }
 
     /// The answer, by way of the slow hash unless another thread has just done the same.
     fn verify(&self, credentials: &Credentials) -> AuthReply {
-        if let Some(reply) = self.remembered(credentials) {
+        // Others like it may have been looked at while it waited.
+        if let Some(reply) = self.at_once(credentials) {
             return reply;
         }
         let users = self.users.load_full();
@@ -191,14 +219,22 @@ impl Shared {
                 self.counters.verified.fetch_add(1, Ordering::Relaxed);
                 let fingerprint = self.cache.fingerprint(&credentials.user, &credentials.password, record);
                 self.cache.remember(fingerprint, Instant::now());
-                credentials.accepted()
+                self.accepted(credentials)
             }
             None => {
                 self.counters.failed.fetch_add(1, Ordering::Relaxed);
                 credentials.warn(if known.is_some() { "wrong password" } else { "no such user" });
-                rejected(FAILED)
+                let delay = self.guesses.failed(&credentials.user, credentials.network, Instant::now());
+                AuthReply::Rejected { text: FAILED.to_owned(), delay }
             }
         }
+    }
+
+    fn accepted(&self, credentials: &Credentials) -> AuthReply {
+        let Credentials { user, mechanism, peer, network, .. } = credentials;
+        self.guesses.succeeded(user, *network, Instant::now());
+        debug!(user, %peer, mechanism, "logged in");
+        AuthReply::Accepted { principal: user.clone() }
     }
 }
 
@@ -206,11 +242,6 @@ impl Credentials {
     /// Who it says to be.
     pub fn user(&self) -> &str {
         &self.user
-    }
-
-    fn accepted(&self) -> AuthReply {
-        debug!(user = self.user, peer = %self.peer, mechanism = self.mechanism, "logged in");
-        AuthReply::Accepted { principal: self.user.clone() }
     }
 
     fn warn(&self, reason: &str) {
@@ -236,7 +267,7 @@ impl fmt::Debug for Authenticator {
 }
 
 fn rejected(text: &str) -> AuthReply {
-    AuthReply::Rejected { text: text.to_owned() }
+    AuthReply::Rejected { text: text.to_owned(), delay: Duration::ZERO }
 }
 
 /// A name that a stranger has sent, short and without control characters.

@@ -5,8 +5,8 @@ use mupdate_core::server::AuthStep;
 
 use super::*;
 
-const HERE: Transport = Transport { loopback: true, tls: None };
-const AWAY: Transport = Transport { loopback: false, tls: None };
+const HERE: Transport = Transport { loopback: true, network: None, tls: None };
+const AWAY: Transport = Transport { loopback: false, network: None, tls: None };
 const LATER: Duration = Duration::from_secs(30);
 
 fn users(passwords: &[(&str, &str)]) -> Users {
@@ -16,8 +16,15 @@ fn users(passwords: &[(&str, &str)]) -> Users {
     Users::parse(&passwords.iter().map(line).collect::<String>()).unwrap()
 }
 
+/// Settings under which a wrong password is told at once.
+fn undelayed() -> Config {
+    let mut config = Config::default();
+    config.limits.login_delay = Duration::ZERO;
+    config
+}
+
 fn authenticator() -> Arc<Authenticator> {
-    Authenticator::with_pool(users(&[("murder", "secret")]), &Config::default(), 2, 16).unwrap()
+    Authenticator::with_pool(users(&[("murder", "secret")]), &undelayed(), 2, 16).unwrap()
 }
 
 fn start(mechanism: &str, initial: Option<&[u8]>) -> AuthStep {
@@ -148,7 +155,7 @@ fn passwords_need_a_safe_way() {
     let authenticator = authenticator();
     let offered = |transport: &Transport| authenticator.mechanisms(transport);
     assert_eq!((offered(&HERE), offered(&AWAY)), (vec!["PLAIN".into(), "LOGIN".into()], vec![]));
-    let encrypted = Transport { loopback: false, tls: Some(Arc::default()) };
+    let encrypted = Transport { loopback: false, network: None, tls: Some(Arc::default()) };
     assert_eq!(offered(&encrypted), offered(&HERE));
     let mut login = authenticator.login(AWAY, "test");
     let text = "PLAIN needs TLS or a loopback connection here (allow_plaintext)";
@@ -176,14 +183,17 @@ fn a_verified_login_is_answered_at_once_and_a_wrong_one_is_not() {
         credentials(&mut authenticator.login(HERE, "test"), start("PLAIN", Some(b"\0murder\0secret")));
     assert_eq!(check(&authenticator, again).try_recv(), Ok(accepted()));
     assert_eq!(plain(&authenticator, b"\0murder\0Secret"), rejected(FAILED));
-    assert_eq!(authenticator.counts(), LoginCounts { remembered: 1, verified: 1, failed: 1, busy: 0 });
+    assert_eq!(
+        authenticator.counts(),
+        LoginCounts { remembered: 1, verified: 1, failed: 1, ..LoginCounts::default() }
+    );
 }
 
 #[test]
 fn a_reload_takes_over_users_and_forgets_logins() {
     let authenticator = authenticator();
     assert_eq!(plain(&authenticator, b"\0murder\0secret"), accepted());
-    let open = Config { allow_plaintext: true, ..Config::default() };
+    let open = Config { allow_plaintext: true, ..undelayed() };
     authenticator.reload(users(&[("murder", "other"), ("new", "secret")]), &open);
     assert_eq!(plain(&authenticator, b"\0murder\0secret"), rejected(FAILED));
     assert_eq!(plain(&authenticator, b"\0new\0secret"), AuthReply::Accepted { principal: "new".into() });
@@ -192,8 +202,7 @@ fn a_reload_takes_over_users_and_forgets_logins() {
 
 #[test]
 fn too_many_waiting_are_told_so() {
-    let authenticator =
-        Authenticator::with_pool(users(&[("murder", "secret")]), &Config::default(), 1, 1).unwrap();
+    let authenticator = Authenticator::with_pool(users(&[("murder", "secret")]), &undelayed(), 1, 1).unwrap();
     let claim = |authenticator: &Arc<Authenticator>| {
         credentials(&mut authenticator.login(HERE, "test"), start("PLAIN", Some(b"\0murder\0wrong")))
     };
@@ -218,7 +227,7 @@ fn too_many_waiting_are_told_so() {
 
 #[test]
 fn names_and_passwords_are_compared_prepared() {
-    let authenticator = Authenticator::with_pool(users(&[("IX", "IX")]), &Config::default(), 1, 1).unwrap();
+    let authenticator = Authenticator::with_pool(users(&[("IX", "IX")]), &undelayed(), 1, 1).unwrap();
     let mut login = authenticator.login(HERE, "test");
     let _ = reply(&mut login, start("LOGIN", Some("\u{2168}".as_bytes())));
     let claim = credentials(&mut login, AuthStep::Continue("I\u{AD}X".into()));
@@ -241,4 +250,65 @@ fn nothing_shows_a_password() {
     assert!(shown.contains("murder") && !shown.contains("secret"), "{shown}");
     assert_eq!(super::shown("a\nb"), "a\\nb");
     assert!(super::shown(&"x".repeat(1000)).len() < 100);
+}
+
+/// A PLAIN login as `user` from this address.
+fn from(
+    authenticator: &Arc<Authenticator>,
+    network: Option<IpAddr>,
+    user: &str,
+    password: &str,
+) -> AuthReply {
+    let transport = Transport { network, ..HERE };
+    let response = format!("\0{user}\0{password}");
+    let mut login = authenticator.login(transport, "test");
+    let claim = credentials(&mut login, start("PLAIN", Some(response.as_bytes())));
+    check(authenticator, claim).recv_timeout(LATER).unwrap()
+}
+
+/// How long the answer to a failed login is held back.
+fn delay(reply: &AuthReply) -> Duration {
+    match reply {
+        AuthReply::Rejected { delay, .. } => *delay,
+        reply => panic!("{reply:?}"),
+    }
+}
+
+#[test]
+fn guessing_is_refused_unseen_whether_the_user_exists_or_not() {
+    let [one, other] = [1, 2].map(|last| Some(IpAddr::from([192, 0, 2, last])));
+    let told = |user: &str| {
+        let authenticator =
+            Authenticator::with_pool(users(&[("murder", "secret")]), &Config::default(), 2, 16).unwrap();
+        let replies: Vec<AuthReply> =
+            (0..25).map(|guess| from(&authenticator, one, user, &guess.to_string())).collect();
+        assert!(delay(&replies[0]) < delay(&replies[1]), "{replies:?}");
+        assert_eq!(authenticator.counts(), LoginCounts { failed: 20, unseen: 5, ..LoginCounts::default() });
+        assert_eq!(from(&authenticator, other, user, "guess"), replies[24], "another address, the same user");
+        replies
+    };
+    assert_eq!(told("murder"), told("nobody"));
+}
+
+#[test]
+fn guessing_does_not_lock_out_who_is_known_and_what_is_remembered_is_no_oracle() {
+    let authenticator = authenticator();
+    let [home, elsewhere] = [1, 2].map(|last| Some(IpAddr::from([192, 0, 2, last])));
+    assert_eq!(from(&authenticator, home, "murder", "secret"), accepted());
+    for guess in 0..25 {
+        from(&authenticator, elsewhere, "murder", &guess.to_string());
+        from(&authenticator, home, "other", &guess.to_string());
+    }
+    assert_eq!(from(&authenticator, home, "murder", "secret"), accepted());
+    assert_eq!(
+        from(&authenticator, elsewhere, "murder", "secret"),
+        from(&authenticator, elsewhere, "murder", "x")
+    );
+    // Somebody at the honest one's own address: what is remembered goes on, and nothing else.
+    for guess in 0..25 {
+        from(&authenticator, home, "murder", &guess.to_string());
+    }
+    assert_eq!(from(&authenticator, home, "murder", "secret"), accepted());
+    authenticator.shared.cache.clear();
+    assert_ne!(from(&authenticator, home, "murder", "secret"), accepted());
 }

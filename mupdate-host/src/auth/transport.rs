@@ -1,5 +1,6 @@
 //! What is known of a connection when its peer logs in.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How a peer is connected, as far as logins are concerned.
@@ -7,6 +8,8 @@ use std::sync::Arc;
 pub struct Transport {
     /// The peer is on this host: a loopback address or a Unix socket.
     pub loopback: bool,
+    /// What counts as one address, if it is another host's: [`Peer::network`](crate::link::Peer::network).
+    pub network: Option<IpAddr>,
     /// The connection is encrypted, and this is known of it.
     pub tls: Option<Arc<TlsFacts>>,
 }

@@ -92,8 +92,14 @@ pub struct LimitSettings {
     pub stall: Duration,
     /// Failed logins after which a connection is closed.
     pub login_failures: u32,
-    /// Time for which the answer to a failed login is held back.
+    /// Time for which the answer to a failed login is held back; twice as long with each that is counted.
     pub login_delay: Duration,
+    /// Time for which it is held back at most.
+    pub login_delay_max: Duration,
+    /// Failed logins of an address or a user after which more are refused unseen; `None` refuses none.
+    pub login_refuse_after: Option<u32>,
+    /// Time after which one failed login is forgotten.
+    pub login_forget: Duration,
     /// Octets of output after which a session waits for its reader.
     pub output_buffer: usize,
     /// Changes that are committed together at most.
@@ -171,6 +177,9 @@ impl Default for LimitSettings {
             stall: Duration::from_secs(300),
             login_failures: 3,
             login_delay: Duration::from_secs(1),
+            login_delay_max: Duration::from_secs(16),
+            login_refuse_after: Some(20),
+            login_forget: Duration::from_secs(30),
             output_buffer: 64 << 10,
             batch: 1024,
         }
@@ -213,6 +222,9 @@ const NAMES: Names = &[
             "stall_seconds",
             "login_failures",
             "login_delay_ms",
+            "login_delay_max_ms",
+            "login_refuse_after",
+            "login_forget_seconds",
             "output_buffer",
             "batch",
         ],
@@ -376,6 +388,13 @@ impl LimitSettings {
         table.read("stall_seconds", &mut self.stall, seconds(1..=86_400));
         table.read("login_failures", &mut self.login_failures, number(1..=1000));
         table.read("login_delay_ms", &mut self.login_delay, millis(0..=60_000));
+        // A raised delay raises the longest, unless that is said too.
+        self.login_delay_max = self.login_delay_max.max(self.login_delay);
+        table.read("login_delay_max_ms", &mut self.login_delay_max, millis(0..=60_000));
+        table.read("login_refuse_after", &mut self.login_refuse_after, |value| {
+            number(0..=1_000_000)(value).map(|failures| Some(failures).filter(|failures| *failures > 0))
+        });
+        table.read("login_forget_seconds", &mut self.login_forget, seconds(1..=86_400));
         table.read("output_buffer", &mut self.output_buffer, octets(4096..=64 * MIB));
         table.read("batch", &mut self.batch, number(1..=100_000));
     }

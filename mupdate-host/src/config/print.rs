@@ -47,6 +47,9 @@ impl fmt::Display for Config {
         writeln!(f, "stall_seconds = {}", limits.stall.as_secs())?;
         writeln!(f, "login_failures = {}", limits.login_failures)?;
         writeln!(f, "login_delay_ms = {}", limits.login_delay.as_millis())?;
+        writeln!(f, "login_delay_max_ms = {}", limits.login_delay_max.as_millis())?;
+        writeln!(f, "login_refuse_after = {}", limits.login_refuse_after.unwrap_or(0))?;
+        writeln!(f, "login_forget_seconds = {}", limits.login_forget.as_secs())?;
         writeln!(f, "output_buffer = {}", octets(limits.output_buffer))?;
         writeln!(f, "batch = {}", limits.batch)?;
 

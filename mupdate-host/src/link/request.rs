@@ -1,6 +1,6 @@
 //! Carrying out what a session asks for.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use mupdate_core::{
@@ -62,7 +62,8 @@ pub(super) struct Requests {
 
 impl Requests {
     pub fn new(service: Arc<Service>, peer: Peer, inbox: Arc<Inbox>) -> Self {
-        let transport = Transport { loopback: peer.is_local(), tls: None };
+        let network = peer.network(service.settings().ipv6_prefix);
+        let transport = Transport { loopback: peer.is_local(), network, tls: None };
         let login = service.auth.login(transport, peer.to_string());
         Self {
             service,
@@ -190,7 +191,7 @@ impl Requests {
             return AuthReply::Accepted { principal };
         }
         warn!(peer = %self.peer, user = principal, limit, "login refused: too many connections (limits.connections_per_user)");
-        AuthReply::Rejected { text: CROWDED.to_owned() }
+        AuthReply::Rejected { text: CROWDED.to_owned(), delay: Duration::ZERO }
     }
 
     /// The session is over: whoever hears of that finds the user's place free. (That of the connection itself is free

@@ -1,5 +1,7 @@
 //! PLAIN and LOGIN for one known user: just enough to log in to a world.
 
+use std::time::Duration;
+
 use mupdate_core::server::{AuthReply, AuthStep};
 
 use crate::player::LOGIN;
@@ -91,5 +93,5 @@ fn verdict(user: &[u8], password: &[u8]) -> AuthReply {
 }
 
 pub fn rejected(text: &str) -> AuthReply {
-    AuthReply::Rejected { text: text.into() }
+    AuthReply::Rejected { text: text.into(), delay: Duration::ZERO }
 }

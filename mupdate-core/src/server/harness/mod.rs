@@ -166,7 +166,7 @@ impl World {
             _ if how == 0 => Reply::Failed("not today".into()),
             Request::Authenticate(_) => Reply::Auth(match how % 3 {
                 0 => AuthReply::Challenge(vec![b'?'; usize::from(how % 32)]),
-                1 => AuthReply::Rejected { text: "wrong".into() },
+                1 => AuthReply::Rejected { text: "wrong".into(), delay: Duration::ZERO },
                 _ => AuthReply::Accepted { principal: "u".into() },
             }),
             Request::Submit(_) if how == 1 => Reply::Submitted(Err(Refusal::DoesNotExist)),
