@@ -6,14 +6,14 @@
 use std::{io, process, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::Socket;
 use tracing::{error, info, warn};
 
 use crate::{
     cli::Serve,
     exit::{Code, Fatal},
-    listen::Listeners,
+    listen::{Listener, Listeners},
     service::{Service, unreadable},
+    tls::Tls,
     users::Users,
 };
 
@@ -45,7 +45,7 @@ pub trait Runtime {
     ///
     /// # Errors
     /// The system has no means for it.
-    fn serve(&mut self, service: &Arc<Service>, listeners: Vec<Socket>) -> io::Result<()>;
+    fn serve(&mut self, service: &Arc<Service>, listeners: Vec<Listener>) -> io::Result<()>;
 
     /// Wait for the next signal. From the making of the runtime on none is lost, and the second [`Signal::Stop`]
     /// ends the process at once with [`IMPATIENT`].
@@ -66,7 +66,7 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
     let config = &serve.config;
     let files_allowed = raise_open_files();
     let mut runtime = runtime().map_err(|error| no_means("wait for signals", &error))?;
-    let Listeners { sockets, addresses, files } = Listeners::bind(&config.listen)?;
+    let Listeners { sockets, addresses, files } = Listeners::bind(&config.listen, &config.listen_tls)?;
     let files = Arc::new(files);
     let capacity = capacity(files_allowed, R::FILES);
     let (service, first_user) = Service::open(config, capacity, dying(serve.program, Arc::clone(&files)))?;
@@ -81,6 +81,9 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
         policy = %config.policy,
         "{} serves as {}", serve.program, config.server_name
     );
+    if let Some(tls) = &service.settings().tls {
+        tls.log_remarks();
+    }
     if capacity < config.limits.connections {
         warn!(
             capacity,
@@ -108,22 +111,29 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
 
 /// All or nothing: a mistake in one file leaves everything as it was.
 fn reload(serve: &mut Serve, service: &Service) {
-    let users = match Users::load(&serve.config.data_dir) {
-        Ok(users) => users,
-        Err(error) => return error!("nothing was reloaded: {error}"),
-    };
-    match serve.reload() {
+    match try_reload(serve, service) {
+        Ok(waiting) if waiting.is_empty() => {}
         Ok(waiting) => {
-            let count = users.len();
-            service.reload(&serve.config, users);
-            // Only now: who waits for this line counts on what it says.
-            info!(users = count, "reloaded the configuration and the users");
-            if !waiting.is_empty() {
-                warn!(settings = waiting.join(", "), "changed, but kept as they are until a restart");
-            }
+            warn!(settings = waiting.join(", "), "changed, but kept as they are until a restart");
         }
         Err(error) => error!("nothing was reloaded: {error}"),
     }
+}
+
+/// Everything is read before anything is taken over. Returns the settings that wait for a restart.
+fn try_reload(serve: &mut Serve, service: &Service) -> Result<Vec<&'static str>, Fatal> {
+    let users = Users::load(&serve.config.data_dir)?;
+    let (config, waiting) = serve.reread()?;
+    let tls = Tls::load(&config, service.settings().tls.as_ref())?;
+    if let Some(tls) = &tls {
+        tls.log_remarks();
+    }
+    let count = users.len();
+    service.reload(&config, users, tls);
+    serve.adopt(config);
+    // Only now: who waits for this line counts on what it says.
+    info!(users = count, "reloaded the configuration and the users");
+    Ok(waiting)
 }
 
 /// What the writer calls when nobody knows what is on the disk. Nobody may be answered any more, so the process ends

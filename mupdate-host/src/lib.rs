@@ -24,5 +24,6 @@ pub mod service;
 pub mod store;
 mod sync;
 pub mod tally;
+pub mod tls;
 pub mod users;
 pub mod writer;

@@ -37,12 +37,30 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Exhaustion comes and goes with each connection; it is logged at most that often.
 const EXHAUSTION_LOGGED: Duration = Duration::from_secs(60);
 
+/// How a connection begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// With the banner.
+    Plain,
+    /// With a TLS handshake.
+    Tls,
+}
+
+/// A socket that waits for connections; see [`accept`].
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket, of an internet address or a file.
+    pub socket: Socket,
+    /// How its connections begin.
+    pub entrance: Entrance,
+}
+
 /// Everything this daemon listens on.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    /// The sockets, of both kinds; see [`accept`].
-    pub sockets: Vec<Socket>,
-    /// What was actually bound, for the log.
+    /// The sockets.
+    pub sockets: Vec<Listener>,
+    /// What was actually bound, for the log: an address, with `/tls` behind it if its connections begin so.
     pub addresses: Vec<String>,
     /// The files of the unix sockets.
     pub files: SocketFiles,
@@ -53,32 +71,32 @@ impl Listeners {
     ///
     /// # Errors
     /// The first that cannot be bound; the others are given back.
-    pub fn bind(addresses: &[ListenAddr]) -> Result<Self, Fatal> {
+    pub fn bind(plain: &[ListenAddr], tls: &[ListenAddr]) -> Result<Self, Fatal> {
         let mut listeners = Self::default();
-        for address in addresses {
-            let bound = match address {
-                ListenAddr::Tcp(address) => listeners.bind_tcp(*address),
-                ListenAddr::Unix(path) => listeners.bind_unix(path),
-            };
-            bound.map_err(|error| refused(address, &error))?;
+        for address in plain {
+            listeners.bind_one(address, Entrance::Plain)?;
+        }
+        for address in tls {
+            listeners.bind_one(address, Entrance::Tls)?;
         }
         Ok(listeners)
     }
 
-    fn bind_tcp(&mut self, address: SocketAddr) -> io::Result<()> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        // A restart must not wait for the connections of the process before it to time out.
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        socket.set_nonblocking(true)?;
-        let bound = socket.local_addr()?.as_socket().unwrap_or(address);
-        self.addresses.push(bound.to_string());
-        self.sockets.push(socket);
+    fn bind_one(&mut self, address: &ListenAddr, entrance: Entrance) -> Result<(), Fatal> {
+        let bound = match address {
+            ListenAddr::Tcp(address) => bind_tcp(*address),
+            ListenAddr::Unix(path) => self.bind_unix(path),
+        };
+        let (socket, mut name) = bound.map_err(|error| refused(address, &error))?;
+        if entrance == Entrance::Tls {
+            name.push_str("/tls");
+        }
+        self.addresses.push(name);
+        self.sockets.push(Listener { socket, entrance });
         Ok(())
     }
 
-    fn bind_unix(&mut self, path: &Path) -> io::Result<()> {
+    fn bind_unix(&mut self, path: &Path) -> io::Result<(Socket, String)> {
         remove_stale(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(path)?)?;
@@ -87,10 +105,19 @@ impl Listeners {
         fs::set_permissions(path, fs::Permissions::from_mode(UNIX_MODE))?;
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
-        self.addresses.push(path.display().to_string());
-        self.sockets.push(socket);
-        Ok(())
+        Ok((socket, path.display().to_string()))
     }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<(Socket, String)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // A restart must not wait for the connections of the process before it to time out.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok((socket, bound.to_string()))
 }
 
 /// Remove the socket file that a killed daemon left behind. One that somebody listens on stays, and so does
@@ -202,8 +229,8 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named() {
-        let first = Listeners::bind(&[tcp("127.0.0.1:0")]).expect("bind");
-        let fatal = Listeners::bind(&[tcp(&first.addresses[0])]).expect_err("taken");
+        let first = Listeners::bind(&[tcp("127.0.0.1:0")], &[]).expect("bind");
+        let fatal = Listeners::bind(&[tcp(&first.addresses[0])], &[]).expect_err("taken");
         assert_eq!(fatal.code, Code::Unavailable);
         assert!(fatal.message.contains(&first.addresses[0]), "{fatal}");
     }
@@ -215,9 +242,9 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&path).expect("bind"));
         assert!(path.exists(), "left behind");
         let address = [ListenAddr::Unix(path.clone())];
-        let live = Listeners::bind(&address).expect("replaces the stale one");
+        let live = Listeners::bind(&address, &[]).expect("replaces the stale one");
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, UNIX_MODE);
-        let fatal = Listeners::bind(&address).expect_err("somebody listens");
+        let fatal = Listeners::bind(&address, &[]).expect_err("somebody listens");
         assert_eq!(fatal.code, Code::Unavailable);
         assert!(path.exists());
         drop(live);
@@ -229,7 +256,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("tempdir");
         let path = directory.path().join("mail");
         fs::write(&path, "precious").expect("write");
-        Listeners::bind(&[ListenAddr::Unix(path.clone())]).expect_err("no socket");
+        Listeners::bind(&[ListenAddr::Unix(path.clone())], &[]).expect_err("no socket");
         assert_eq!(fs::read(&path).expect("still there"), b"precious");
     }
 }

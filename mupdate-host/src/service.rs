@@ -22,7 +22,9 @@ use crate::{
     exit::{Code, Fatal},
     feeds::Feeds,
     link::{Clients, Peer, Turns},
+    listen::Entrance,
     store::{OpenError, Store, StoreError, StoreOptions},
+    tls::Tls,
     users::{self, FirstUser, Users},
     writer::{Writer, WriterOptions},
 };
@@ -47,6 +49,9 @@ pub struct Service {
     pub clients: Arc<Clients>,
     /// Who is at long work.
     pub turns: Arc<Turns>,
+    /// Who is at a TLS handshake that goes on. A backend that connects need not wait for those who are at other long
+    /// work, nor those who are connected for a storm of handshakes.
+    pub handshakes: Arc<Turns>,
     settings: ArcSwap<Settings>,
     capacity: usize,
     refusal_logged: Mutex<Option<Instant>>,
@@ -67,6 +72,8 @@ pub struct Settings {
     pub connections_per_user: Option<usize>,
     /// How long a peer may take nothing of what waits for it.
     pub stall: Duration,
+    /// Certificates and all that, if there is TLS.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Service {
@@ -83,6 +90,7 @@ impl Service {
         capacity: usize,
         on_fatal: Box<dyn FnOnce(&str) + Send>,
     ) -> Result<(Arc<Self>, Option<FirstUser>), Fatal> {
+        let tls = Tls::load(config, None)?;
         let options = StoreOptions {
             map_size: config.store.map_size,
             max_readers: config.readers(),
@@ -96,11 +104,12 @@ impl Service {
         let authority: Box<dyn Authority> = match config.authority {
             AuthorityKind::Local => Box::new(Local),
         };
-        let settings = Settings::new(config, &store, authority.role());
+        let settings = Settings::new(config, &store, authority.role(), tls);
         let options =
             WriterOptions { policy: config.policy, batch: config.limits.batch, ..WriterOptions::default() };
         let writer = Writer::spawn(store.clone(), authority, Arc::clone(&feeds), options, on_fatal)
             .map_err(|error| Fatal::new(Code::OsErr, format!("cannot start the writer's thread: {error}")))?;
+        let processors = available_parallelism().map_or(1, NonZero::get);
         let service = Self {
             store,
             writer,
@@ -108,7 +117,8 @@ impl Service {
             auth,
             connections: Arc::default(),
             clients: Arc::default(),
-            turns: Arc::new(Turns::new(available_parallelism().map_or(1, NonZero::get))),
+            turns: Arc::new(Turns::new(processors)),
+            handshakes: Arc::new(Turns::new(processors)),
             settings: ArcSwap::from_pointee(settings),
             capacity,
             refusal_logged: Mutex::default(),
@@ -116,10 +126,11 @@ impl Service {
         Ok((Arc::new(service), first_user))
     }
 
-    /// Take over a new configuration and new users. Connections that are open keep their limits.
-    pub fn reload(&self, config: &Config, users: Users) {
+    /// Take over a new configuration, new users and what was [loaded](Tls::load) of TLS. Connections that are open keep
+    /// their limits and their certificate.
+    pub fn reload(&self, config: &Config, users: Users, tls: Option<Arc<Tls>>) {
         let role = self.settings().session.role.clone();
-        self.settings.store(Arc::new(Settings::new(config, &self.store, role)));
+        self.settings.store(Arc::new(Settings::new(config, &self.store, role, tls)));
         self.store.set_orders(config.orders.clone());
         self.auth.reload(users, config);
     }
@@ -129,13 +140,13 @@ impl Service {
         self.settings.load_full()
     }
 
-    /// Let a connection in, or turn it away in words if there are too many. `socket` must not block.
-    pub fn admit(&self, peer: &Peer, socket: impl Write) -> Option<Place> {
+    /// Let a connection in, or turn it away if there are too many: in words, unless it awaits TLS. `socket` must not block.
+    pub fn admit(&self, peer: &Peer, entrance: Entrance, socket: impl Write) -> Option<Place> {
         let settings = self.settings.load();
         let limit = settings.connections.min(self.capacity);
         let Some(place) = self.connections.admit(limit) else {
             self.log_refusal(peer, limit, "limits.connections");
-            refuse(socket, "too many connections");
+            refuse(entrance, socket, "too many connections");
             return None;
         };
         let Some(network) = peer.network(settings.ipv6_prefix) else { return Some(place) };
@@ -143,7 +154,7 @@ impl Service {
         if place.is_none() {
             let limit = settings.connections_per_address.unwrap_or(limit);
             self.log_refusal(peer, limit, "limits.connections_per_address");
-            refuse(socket, "too many connections from your address");
+            refuse(entrance, socket, "too many connections from your address");
         }
         place
     }
@@ -168,7 +179,7 @@ impl Service {
 }
 
 impl Settings {
-    fn new(config: &Config, store: &Store, role: Role) -> Self {
+    fn new(config: &Config, store: &Store, role: Role, tls: Option<Arc<Tls>>) -> Self {
         let limits = &config.limits;
         let session = ServerConfig {
             limits: limits.octets,
@@ -194,12 +205,17 @@ impl Settings {
             ipv6_prefix: limits.ipv6_prefix,
             connections_per_user: limits.connections_per_user,
             stall: limits.stall,
+            tls,
         }
     }
 }
 
-/// Say goodbye to a connection that never became one. If it does not fit into the socket, the peer does without.
-pub fn refuse(mut socket: impl Write, text: &str) {
+/// Say goodbye to a connection that never became one. If it does not fit into the socket, the peer does without; so does
+/// one that awaits TLS, which is not worth a handshake.
+pub fn refuse(entrance: Entrance, mut socket: impl Write, text: &str) {
+    if entrance == Entrance::Tls {
+        return;
+    }
     let mut out = BytesMut::new();
     Response::Status { tag: None, status: Status::Bye, text }.encode(&mut out);
     let _ = socket.write(&out);

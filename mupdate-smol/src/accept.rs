@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use async_io::{Async, Timer};
 use mupdate_host::{
-    listen::{self, Exhaustion},
+    listen::{self, Entrance, Exhaustion},
     service::Service,
 };
 use smol::{
@@ -20,7 +20,12 @@ use crate::connection;
 const ROW: usize = 8;
 
 /// Accept for ever; each connection becomes a task of its own.
-pub async fn accept(listener: Async<Socket>, service: Arc<Service>, executor: Arc<Executor<'static>>) {
+pub async fn accept(
+    listener: Async<Socket>,
+    entrance: Entrance,
+    service: Arc<Service>,
+    executor: Arc<Executor<'static>>,
+) {
     let mut exhaustion = Exhaustion::default();
     for accepted in 1_usize.. {
         if accepted % ROW == 0 {
@@ -28,8 +33,8 @@ pub async fn accept(listener: Async<Socket>, service: Arc<Service>, executor: Ar
         }
         match listener.read_with(listen::accept).await {
             Ok((socket, peer)) => {
-                if let Some(place) = service.admit(&peer, &socket) {
-                    let task = connection::serve(socket, peer, place, Arc::clone(&service));
+                if let Some(place) = service.admit(&peer, entrance, &socket) {
+                    let task = connection::serve(socket, peer, entrance, place, Arc::clone(&service));
                     // A panic must not take the worker's thread along; the panic hook has reported it.
                     executor.spawn(AssertUnwindSafe(task).catch_unwind()).detach();
                 }

@@ -14,6 +14,7 @@ use mupdate_host::{
     connections::Place,
     inbox::Inbox,
     link::{Closing, Linger, Link, Peer, Readiness, Wait},
+    listen::Entrance,
     service::Service,
 };
 use smol::{
@@ -25,7 +26,7 @@ use socket2::Socket;
 use tracing::debug;
 
 /// Serve one connection until it is closed.
-pub async fn serve(socket: Socket, peer: Peer, place: Place, service: Arc<Service>) {
+pub async fn serve(socket: Socket, peer: Peer, entrance: Entrance, place: Place, service: Arc<Service>) {
     let socket = match Async::new_nonblocking(socket) {
         Ok(socket) => socket,
         Err(error) => return debug!(%peer, %error, "a connection could not be watched"),
@@ -35,7 +36,7 @@ pub async fn serve(socket: Socket, peer: Peer, place: Place, service: Arc<Servic
         // A full channel means that a wake-up is under way.
         let _ = wake.try_send(());
     }));
-    let mut link = Link::new(&service, place, peer, inbox, Instant::now());
+    let mut link = Link::new(&service, place, peer, entrance, inbox, Instant::now());
     let mut ready = Readiness::default();
     let mut woken = pin!(woken);
     let mut alarm = Alarm::default();

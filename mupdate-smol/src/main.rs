@@ -19,12 +19,12 @@ use async_io::Async;
 use mupdate_host::{
     cli,
     daemon::{self, Runtime, Signal},
+    listen::Listener,
     service::Service,
 };
 // Not `smol::block_on`: that makes these threads wait for sockets too, which they do not get to while they are busy, and
 // has async-io's own thread look for sockets only every 10 ms meanwhile. This one leaves all waiting to that thread.
 use smol::{Executor, Task, future::block_on};
-use socket2::Socket;
 
 use crate::signal::Signals;
 
@@ -49,15 +49,17 @@ impl Runtime for Smol {
     /// The socket.
     const FILES: u64 = 1;
 
-    fn serve(&mut self, service: &Arc<Service>, listeners: Vec<Socket>) -> io::Result<()> {
+    fn serve(&mut self, service: &Arc<Service>, listeners: Vec<Listener>) -> io::Result<()> {
         let executor = Arc::new(Executor::new());
         for listener in listeners {
-            let task = accept::accept(Async::new(listener)?, Arc::clone(service), Arc::clone(&executor));
+            let Listener { socket, entrance } = listener;
+            let socket = Async::new(socket)?;
+            let task = accept::accept(socket, entrance, Arc::clone(service), Arc::clone(&executor));
             self.acceptors.push(executor.spawn(task));
         }
-        // One more than processors, which is one more than there are turns for long work: short work always finds one that
-        // is free, and the system shares out the processors.
-        let threads = available_parallelism().map_or(1, NonZero::get) + 1;
+        // One more than there are turns for long work and for handshakes, which are as many as processors each: short work
+        // always finds one that is free, and the system shares out the processors.
+        let threads = 2 * available_parallelism().map_or(1, NonZero::get) + 1;
         for number in 0..threads {
             let executor = Arc::clone(&executor);
             thread::Builder::new()

@@ -5,7 +5,7 @@ use std::{io, sync::Arc, thread, time::Instant};
 use mupdate_host::{
     connections::Place,
     link::Peer,
-    listen::{self, Exhaustion},
+    listen::{self, Entrance, Exhaustion, Listener},
     service::{Service, refuse},
 };
 use rustix::event::PollFlags;
@@ -18,16 +18,16 @@ use crate::{connection, wake::Wake};
 const STACK: usize = 256 * 1024;
 
 /// Accept until woken by `stop`; each connection becomes a thread of its own.
-pub fn accept(listener: &Socket, service: &Arc<Service>, stop: &Wake) {
+pub fn accept(listener: &Listener, service: &Arc<Service>, stop: &Wake) {
     let mut exhaustion = Exhaustion::default();
     // What wakes the next connection's thread is made before: a connection that is taken can be served.
     let mut next = None;
     loop {
-        let accepted = wake(&mut next).and_then(|wake| Ok((listen::accept(listener)?, wake)));
+        let accepted = wake(&mut next).and_then(|wake| Ok((listen::accept(&listener.socket)?, wake)));
         let pause = match accepted {
             Ok(((socket, peer), wake)) => {
                 next = None;
-                admit(socket, peer, service, wake);
+                admit(socket, peer, listener.entrance, service, wake);
                 continue;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
@@ -37,7 +37,7 @@ pub fn accept(listener: &Socket, service: &Arc<Service>, stop: &Wake) {
             },
         };
         let interest = if pause.is_some() { PollFlags::empty() } else { PollFlags::IN };
-        match stop.wait(listener, interest, pause.map(|pause| Instant::now() + pause)) {
+        match stop.wait(&listener.socket, interest, pause.map(|pause| Instant::now() + pause)) {
             Ok(seen) if seen.woken => return,
             Ok(_) => {}
             Err(error) => return error!(%error, "cannot wait for connections any more"),
@@ -55,20 +55,21 @@ fn wake(next: &mut Option<Arc<Wake>>) -> io::Result<Arc<Wake>> {
 }
 
 /// Start a connection's thread, or turn the peer away.
-fn admit(socket: Socket, peer: Peer, service: &Arc<Service>, wake: Arc<Wake>) {
-    let Some(place) = service.admit(&peer, &socket) else { return };
+fn admit(socket: Socket, peer: Peer, entrance: Entrance, service: &Arc<Service>, wake: Arc<Wake>) {
+    let Some(place) = service.admit(&peer, entrance, &socket) else { return };
     let socket = Arc::new(socket);
-    if let Err(error) = start(&socket, peer, place, service, wake) {
+    if let Err(error) = start(&socket, peer, entrance, place, service, wake) {
         if service.tells_of_refusal() {
             warn!(%peer, %error, "a connection was refused: no thread for it");
         }
-        refuse(&*socket, "out of threads");
+        refuse(entrance, &*socket, "out of threads");
     }
 }
 
 fn start(
     socket: &Arc<Socket>,
     peer: Peer,
+    entrance: Entrance,
     place: Place,
     service: &Arc<Service>,
     wake: Arc<Wake>,
@@ -76,7 +77,7 @@ fn start(
     let name = format!("peer-{}", place.number());
     let (socket, service) = (Arc::clone(socket), Arc::clone(service));
     let run = move || {
-        if let Err(error) = connection::serve(&socket, peer, place, &service, &wake) {
+        if let Err(error) = connection::serve(&socket, peer, entrance, place, &service, &wake) {
             warn!(%peer, %error, "a connection was given up");
         }
     };

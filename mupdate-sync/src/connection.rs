@@ -6,6 +6,7 @@ use mupdate_host::{
     connections::Place,
     inbox::Inbox,
     link::{Closing, Linger, Link, Peer, Readiness},
+    listen::Entrance,
     service::Service,
 };
 use rustix::event::PollFlags;
@@ -20,13 +21,14 @@ use crate::wake::Wake;
 pub fn serve(
     socket: &Socket,
     peer: Peer,
+    entrance: Entrance,
     place: Place,
     service: &Arc<Service>,
     wake: &Arc<Wake>,
 ) -> io::Result<()> {
     let waker = Arc::clone(wake);
     let inbox = Inbox::new(Box::new(move || waker.wake()));
-    let mut link = Link::new(service, place, peer, inbox, Instant::now());
+    let mut link = Link::new(service, place, peer, entrance, inbox, Instant::now());
     let mut ready = Readiness::default();
     let closing = loop {
         let wait = link.run(Instant::now());

@@ -13,9 +13,9 @@ use std::{io, process::ExitCode, sync::Arc, thread};
 use mupdate_host::{
     cli,
     daemon::{self, Runtime, Signal},
+    listen::Listener,
     service::Service,
 };
-use socket2::Socket;
 
 use crate::{signal::Signals, wake::Wake};
 
@@ -40,7 +40,7 @@ impl Runtime for Threads {
     /// The socket, and what wakes its thread.
     const FILES: u64 = 2;
 
-    fn serve(&mut self, service: &Arc<Service>, listeners: Vec<Socket>) -> io::Result<()> {
+    fn serve(&mut self, service: &Arc<Service>, listeners: Vec<Listener>) -> io::Result<()> {
         for listener in listeners {
             let stop = Arc::new(Wake::new()?);
             self.acceptors.push(Arc::clone(&stop));

@@ -176,6 +176,12 @@ impl ServerSession {
         }
     }
 
+    /// A session for a connection that begins with TLS, as if it had just answered STARTTLS: the banner waits for
+    /// [`resume`](Self::resume).
+    pub fn behind_tls(config: Arc<ServerConfig>, facts: LayerFacts, now: Instant) -> Self {
+        Self { greet: false, task: Task::Upgrading(Layer::Tls), ..Self::new(config, facts, now) }
+    }
+
     /// Octets from the peer.
     pub fn receive(&mut self, octets: &[u8], _now: Instant) {
         if !matches!(self.task, Task::Closed(_)) {
@@ -309,7 +315,8 @@ impl ServerSession {
         }
         match &mut self.task {
             Task::Closed(reason) => return Some(Output::Closed(reason.clone())),
-            Task::Asked(..) | Task::Upgrading(_) => return Some(Output::Blocked(On::Reply)),
+            Task::Asked(..) => return Some(Output::Blocked(On::Reply)),
+            Task::Upgrading(_) => return self.await_layer(),
             Task::Upgrade(layer) => {
                 let layer = *layer;
                 return self.upgrade(layer, out);
@@ -379,6 +386,18 @@ impl ServerSession {
         }
         self.task = Task::Upgrading(layer);
         Some(Output::Upgrade(layer))
+    }
+
+    /// A layer that is not in place yet can be waited for in vain. Nothing can be said then: the peer expects the layer.
+    fn await_layer(&mut self) -> Option<Output> {
+        let ended = self.eof.then_some(Reason::EndOfInput);
+        match self.farewell.take().or(ended) {
+            Some(reason) => {
+                self.task = Task::Closed(reason);
+                None
+            }
+            None => Some(Output::Blocked(On::Reply)),
+        }
     }
 
     /// Take the next message, or say what is waited for.

@@ -53,16 +53,19 @@ impl Source {
 }
 
 impl Serve {
-    /// Reads the configuration again, and takes over what can change while serving: `self.config` is what is in force then, and
-    /// the log has its new levels. Returns the names of the settings that differ but wait for a restart.
+    /// Reads the configuration again: what would be in force, and the names of the settings that differ but wait for a
+    /// restart. Nothing changes before [`adopt`](Self::adopt).
     ///
     /// # Errors
-    /// The file cannot be read, or is wrong; nothing has changed then.
-    pub fn reload(&mut self) -> Result<Vec<&'static str>, ConfigError> {
-        let (config, waiting) = self.config.reloaded(self.source.load()?);
+    /// The file cannot be read, or is wrong.
+    pub fn reread(&self) -> Result<(Config, Vec<&'static str>), ConfigError> {
+        Ok(self.config.reloaded(self.source.load()?))
+    }
+
+    /// Puts a configuration that was read again in force, as far as the log is concerned.
+    pub fn adopt(&mut self, config: Config) {
         self.log.set(&config.log);
         self.config = config;
-        Ok(waiting)
     }
 }
 
@@ -80,6 +83,9 @@ struct Cli {
     /// Listen here: an address with a port, or the path of a Unix socket; may be repeated
     #[arg(long, value_name = "ADDR:PORT|PATH")]
     listen: Vec<ListenAddr>,
+    /// Listen here for connections that begin with TLS; needs a certificate in the configuration; may be repeated
+    #[arg(long, value_name = "ADDR:PORT|PATH")]
+    listen_tls: Vec<ListenAddr>,
     /// This server's name in the banner [default: the host's name]
     #[arg(long, value_name = "NAME", value_parser = crate::config::server_name)]
     server_name: Option<String>,
@@ -150,6 +156,7 @@ fn run(
         overrides: Overrides {
             data_dir: cli.place.data_dir,
             listen: cli.listen,
+            listen_tls: cli.listen_tls,
             server_name: cli.server_name,
             log: cli.log,
         },
@@ -165,9 +172,12 @@ fn run(
         }
         Some(Command::CheckConfig) => check::run(&source, &mut io::stdout().lock()),
         Some(Command::User(_))
-            if !source.overrides.listen.is_empty() || source.overrides.server_name.is_some() =>
+            if !source.overrides.listen.is_empty()
+                || !source.overrides.listen_tls.is_empty()
+                || source.overrides.server_name.is_some() =>
         {
-            let text = "--listen and --server-name have nothing to do with users; leave them out";
+            let text =
+                "--listen, --listen-tls and --server-name have nothing to do with users; leave them out";
             Err(Fatal::new(Code::Usage, text))
         }
         Some(Command::User(command)) => {

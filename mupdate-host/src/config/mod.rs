@@ -12,6 +12,7 @@ mod print;
 mod read;
 mod reload;
 mod size;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use toml::de::DeValue;
 
 pub use error::{ConfigError, Problem};
 pub use listen::{ListenAddr, MUPDATE_PORT};
+pub use tls::{ClientCertificates, TlsSettings, TlsVersion};
 
 use crate::logging::LogSettings;
 use read::{
@@ -38,6 +40,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where to listen; never empty.
     pub listen: Vec<ListenAddr>,
+    /// Where to listen for connections that begin with TLS.
+    pub listen_tls: Vec<ListenAddr>,
     /// Who decides about changes.
     pub authority: AuthorityKind,
     /// Which rule of ownership is in force.
@@ -60,6 +64,8 @@ pub struct Config {
     pub orders: BTreeMap<ServerName, Order>,
     /// The memory of verified logins.
     pub login_cache: LoginCacheSettings,
+    /// Certificates, and what TLS is like.
+    pub tls: TlsSettings,
 }
 
 /// Who decides about changes: `authority`.
@@ -133,6 +139,8 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     /// `--listen`, as often as it was given; replaces the file's list.
     pub listen: Vec<ListenAddr>,
+    /// `--listen-tls`, likewise.
+    pub listen_tls: Vec<ListenAddr>,
     /// `--server-name`
     pub server_name: Option<String>,
     /// `--log`
@@ -145,6 +153,7 @@ impl Default for Config {
             server_name: host_name(),
             data_dir: "mupdate-data".into(),
             listen: vec![ListenAddr::Tcp((std::net::Ipv4Addr::LOCALHOST, MUPDATE_PORT).into())],
+            listen_tls: Vec::new(),
             authority: AuthorityKind::Local,
             policy: Policy::Standard,
             compress: CompressLines::Quoted,
@@ -156,6 +165,7 @@ impl Default for Config {
             store: StoreSettings { map_size: 16 << 30, tombstones: 100_000, readers: None },
             orders: BTreeMap::new(),
             login_cache: LoginCacheSettings { entries: 1024, lifetime: Duration::from_secs(600) },
+            tls: TlsSettings::default(),
         }
     }
 }
@@ -193,6 +203,7 @@ const NAMES: Names = &[
             "server_name",
             "data_dir",
             "listen",
+            "listen_tls",
             "authority",
             "policy",
             "compress",
@@ -204,6 +215,7 @@ const NAMES: Names = &[
             "store",
             "orders",
             "login_cache",
+            "tls",
         ],
     ),
     (
@@ -233,6 +245,7 @@ const NAMES: Names = &[
     ("store", &["map_size", "tombstones", "readers"]),
     ("orders", &["*"]),
     ("login_cache", &["entries", "seconds"]),
+    ("tls", &["certificate", "key", "client_ca", "client_certificates", "minimum_version"]),
 ];
 
 impl Config {
@@ -245,7 +258,10 @@ impl Config {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
-        Self::parse(&text).map_err(|problems| ConfigError::Wrong { path: path.to_owned(), problems })
+        let mut config =
+            Self::parse(&text).map_err(|problems| ConfigError::Wrong { path: path.to_owned(), problems })?;
+        config.tls.relative_to(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
     }
 
     /// Reads a configuration.
@@ -264,6 +280,7 @@ impl Config {
         let cache = root.table("login_cache");
         cache.read("entries", &mut config.login_cache.entries, number(0..=1_000_000));
         cache.read("seconds", &mut config.login_cache.lifetime, seconds(1..=86_400));
+        config.tls.read(&root.table("tls"));
         let problems = document.problems();
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
@@ -271,12 +288,15 @@ impl Config {
     /// Puts what the command line says over what the file says.
     #[must_use]
     pub fn with(mut self, overrides: &Overrides) -> Self {
-        let Overrides { data_dir, listen, server_name, log } = overrides.clone();
+        let Overrides { data_dir, listen, listen_tls, server_name, log } = overrides.clone();
         self.data_dir = data_dir.unwrap_or(self.data_dir);
         self.server_name = server_name.unwrap_or(self.server_name);
         self.log = log.unwrap_or(self.log);
         if !listen.is_empty() {
             self.listen = listen;
+        }
+        if !listen_tls.is_empty() {
+            self.listen_tls = listen_tls;
         }
         self
     }
@@ -301,10 +321,10 @@ impl Config {
         let mut warnings = Vec::new();
         let open: Vec<String> =
             self.listen.iter().filter(|addr| !addr.is_local()).map(ToString::to_string).collect();
-        if !open.is_empty() && !self.allow_plaintext {
+        if !open.is_empty() && !self.allow_plaintext && !self.tls.is_on() {
             warnings.push(format!(
-                "nobody but this host can log in through {}: this version has neither TLS nor SCRAM, and \
-                 allow_plaintext is false",
+                "nobody but this host can log in through {}: there is no certificate in [tls], and allow_plaintext is \
+                 false",
                 open.join(" and ")
             ));
         }
@@ -339,6 +359,7 @@ impl Config {
             none if none.is_empty() => Err("at least one is needed".into()),
             addresses => Ok(addresses),
         });
+        top.read("listen_tls", &mut self.listen_tls, list);
         top.read("authority", &mut self.authority, |value| match text(value)?.as_str() {
             "local" => Ok(AuthorityKind::Local),
             "upstream" | "etcd" => Err("known, but not available in this version; allowed: \"local\"".into()),

@@ -1,17 +1,20 @@
 //! A configuration as a file that says the same.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mupdate_proto::CompressLines;
 
-use super::{AuthorityKind, Config, size};
+use super::{AuthorityKind, Config, ListenAddr, size};
 
 impl fmt::Display for Config {
     /// TOML with every key, which [`Config::parse`] reads back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = |text: &dyn fmt::Display| toml::Value::String(text.to_string());
-        let listen: Vec<String> = self.listen.iter().map(|addr| quoted(addr).to_string()).collect();
+        let listeners = |listen: &[ListenAddr]| {
+            listen.iter().map(|addr| quoted(addr).to_string()).collect::<Vec<_>>().join(", ")
+        };
         let compress = match self.compress {
             CompressLines::None => "none",
             CompressLines::Quoted => "quoted",
@@ -23,7 +26,8 @@ impl fmt::Display for Config {
         };
         writeln!(f, "server_name = {}", quoted(&self.server_name))?;
         writeln!(f, "data_dir = {}", quoted(&self.data_dir.display()))?;
-        writeln!(f, "listen = [{}]", listen.join(", "))?;
+        writeln!(f, "listen = [{}]", listeners(&self.listen))?;
+        writeln!(f, "listen_tls = [{}]", listeners(&self.listen_tls))?;
         writeln!(f, "authority = {}", quoted(&authority))?;
         writeln!(f, "policy = {}", quoted(&self.policy))?;
         writeln!(f, "compress = {}", quoted(&compress))?;
@@ -62,6 +66,14 @@ impl fmt::Display for Config {
         writeln!(f, "\n[login_cache]")?;
         writeln!(f, "entries = {}", self.login_cache.entries)?;
         writeln!(f, "seconds = {}", self.login_cache.lifetime.as_secs())?;
+
+        let file = |path: &Option<PathBuf>| quoted(&path.as_deref().unwrap_or(Path::new("")).display());
+        writeln!(f, "\n[tls]")?;
+        writeln!(f, "certificate = {}", file(&self.tls.certificate))?;
+        writeln!(f, "key = {}", file(&self.tls.key))?;
+        writeln!(f, "client_ca = {}", file(&self.tls.client_ca))?;
+        writeln!(f, "client_certificates = {}", quoted(&self.tls.client_certificates.name()))?;
+        writeln!(f, "minimum_version = {}", quoted(&self.tls.minimum_version.name()))?;
 
         writeln!(f, "\n[orders]")?;
         for (server, order) in &self.orders {

@@ -119,6 +119,13 @@ impl<'d, 'a> Section<'d, 'a> {
         }
     }
 
+    /// Complains about a key that is there, unless what it needs is there too.
+    pub fn require(&self, key: &str, needed: &str, satisfied: bool) {
+        if let Some(value) = self.entries.get(key).filter(|_| !satisfied) {
+            self.complain(key, value, &format!("set `{}.{needed}` too", self.name));
+        }
+    }
+
     /// Reads every key of a table whose keys are free.
     pub fn read_all(&self, mut each: impl FnMut(&str, &DeValue<'a>) -> Result<(), String>) {
         for (key, value) in &self.entries {

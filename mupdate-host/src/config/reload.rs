@@ -6,9 +6,9 @@ impl Config {
     /// The configuration that is in force after a reload from `self` to `fresh`, and the names of the settings that
     /// differ but wait for a restart.
     ///
-    /// A reload takes over the limits (but `batch`), `allow_plaintext`, `compress`, `software`, `[orders]`, `[streams]`
-    /// and the levels of `log`. Limits count for new connections. It keeps `server_name`, `data_dir`, `listen`,
-    /// `authority`, `policy`, `limits.batch`, `[store]` and `[login_cache]`.
+    /// A reload takes over the limits (but `batch`), `allow_plaintext`, `compress`, `software`, `[orders]`, `[streams]`,
+    /// `[tls]` and the levels of `log`. Limits and TLS count for new connections. It keeps `server_name`, `data_dir`,
+    /// `listen`, `listen_tls`, `authority`, `policy`, `limits.batch`, `[store]` and `[login_cache]`.
     #[must_use]
     pub fn reloaded(&self, fresh: Self) -> (Self, Vec<&'static str>) {
         let mut next = fresh;
@@ -16,6 +16,7 @@ impl Config {
         keep(&mut next.server_name, &self.server_name, "server_name", &mut waiting);
         keep(&mut next.data_dir, &self.data_dir, "data_dir", &mut waiting);
         keep(&mut next.listen, &self.listen, "listen", &mut waiting);
+        keep(&mut next.listen_tls, &self.listen_tls, "listen_tls", &mut waiting);
         keep(&mut next.authority, &self.authority, "authority", &mut waiting);
         keep(&mut next.policy, &self.policy, "policy", &mut waiting);
         keep(&mut next.log.json, &self.log.json, "log (json)", &mut waiting);

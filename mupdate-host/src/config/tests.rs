@@ -26,6 +26,9 @@ fn the_example_without_its_comment_signs_is_the_defaults() {
     assert_eq!(said.server_name, "mupdate.example.org");
     said.server_name = Config::default().server_name;
     said.orders.clear();
+    assert_eq!(said.tls.certificate.as_deref(), Some(Path::new("tls/certificate.pem")));
+    said.tls = TlsSettings { client_certificates: said.tls.client_certificates, ..TlsSettings::default() };
+    said.listen_tls.clear();
     assert_eq!(said, Config::default());
 }
 
@@ -142,6 +145,17 @@ fn bad_values_name_their_line_and_what_is_allowed() {
             "[streams]\nhold_ms = 99999",
             "`streams.hold_ms` in line 2 is 99999; allowed: a number from 0 to 60000 (milli",
         ),
+        ("[tls]\ncertificate = 'c'", "`tls.certificate` in line 2 is \"c\"; set `tls.key` too"),
+        ("[tls]\nkey = 'k'", "`tls.key` in line 2 is \"k\"; set `tls.certificate` too"),
+        (
+            "[tls]\ncertificate = 'c'\nkey = 'k'\nclient_certificates = 'required'",
+            "`tls.client_certificates` in line 4 is \"required\"; set `tls.client_ca` too",
+        ),
+        (
+            "[tls]\nclient_certificates = 'no'",
+            "`tls.client_certificates` in line 2 is \"no\"; allowed: \"off\"",
+        ),
+        ("[tls]\nminimum_version = '1.1'", "`tls.minimum_version` in line 2 is \"1.1\"; allowed: \"1.2\""),
         ("[orders]\nx = 'y'", "`orders.x` in line 2 is \"y\"; allowed: \"octet\", \"dot\" or \"v36\""),
         ("[orders]\n'a!b' = 'dot'", "`orders.a!b` in line 2 is \"dot\"; allowed as a name: a server's"),
     ];
@@ -186,16 +200,28 @@ fn files_that_cannot_be_read_say_so() {
 }
 
 #[test]
+fn files_of_tls_are_beside_the_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.toml");
+    std::fs::write(&path, "[tls]\ncertificate = 'c.pem'\nkey = '/k.pem'").unwrap();
+    let tls = Config::load(Some(&path)).unwrap().tls;
+    assert_eq!(tls.certificate, Some(dir.path().join("c.pem")));
+    assert_eq!(tls.key.as_deref(), Some(Path::new("/k.pem")));
+}
+
+#[test]
 fn the_command_line_is_over_the_file() {
     let overrides = Overrides {
         data_dir: Some("/d".into()),
         listen: vec!["[::1]:1".parse().unwrap()],
+        listen_tls: vec!["[::1]:2".parse().unwrap()],
         server_name: Some("cli".into()),
         log: Some("trace".parse().unwrap()),
     };
     let config = good("server_name = 'file'\ndata_dir = '/f'\nsoftware = 'x'").with(&overrides);
     assert_eq!((config.server_name.as_str(), config.data_dir.as_path()), ("cli", Path::new("/d")));
-    assert_eq!((config.listen, config.software.as_str()), (overrides.listen, "x"));
+    assert_eq!((config.listen, config.listen_tls), (overrides.listen, overrides.listen_tls));
+    assert_eq!(config.software, "x");
     assert_eq!(good("server_name = 'file'").with(&Overrides::default()).server_name, "file");
 }
 
@@ -225,6 +251,8 @@ fn warnings_tell_what_will_not_work() {
     );
     let clear = good("listen = ['0.0.0.0:3905']\nallow_plaintext = true").warnings();
     assert!(clear.len() == 1 && clear[0].starts_with("passwords cross the network"), "{clear:?}");
+    let tls = "listen = ['0.0.0.0:3905']\n[tls]\ncertificate = 'c'\nkey = 'k'\n";
+    assert_eq!(good(tls).warnings(), Vec::<String>::new());
     assert_eq!(good("[store]\nreaders = 1").warnings().len(), 1);
 }
 
@@ -232,7 +260,9 @@ fn warnings_tell_what_will_not_work() {
 fn a_shown_configuration_is_read_back() {
     let config = good(
         "data_dir = 'a \"b\" \\ c'\nlisten = ['/s', '[::1]:1']\nlog = 'warn,json'\n[limits]\nline = 4097\n\
-         idle_seconds = 5\n[orders]\nb = 'dot'\n'a.b' = 'v36'\n[store]\nreaders = 9\n",
+         idle_seconds = 5\n[orders]\nb = 'dot'\n'a.b' = 'v36'\n[store]\nreaders = 9\n\
+         [tls]\ncertificate = 'c'\nkey = '/k'\nclient_ca = 'a'\nclient_certificates = 'optional'\n\
+         minimum_version = '1.3'\n",
     );
     assert_eq!(good(&config.to_string()), config);
     assert_eq!(good(&Config::default().to_string()), Config::default());

@@ -1,7 +1,7 @@
 //! One connection between its socket and everything else.
 //!
 //! ```text
-//!   socket ⇄ [layers: DEFLATE] ⇄ ServerSession ─┬─ reads: the store, at once (short read transactions)
+//!   socket ⇄ [layers: TLS, DEFLATE] ⇄ ServerSession ─┬─ reads: the store, at once (short read transactions)
 //!                                               ├─ changes, barriers: the writer ─┐
 //!                                               └─ logins: the authenticator ─────┴─▶ Inbox ─▶ wakes the connection
 //! ```
@@ -35,7 +35,7 @@ pub use self::{
     turns::Turns,
 };
 use self::{layers::Layers, request::Requests, turns::Turn};
-use crate::{connections::Place, inbox::Inbox, service::Service};
+use crate::{connections::Place, inbox::Inbox, listen::Entrance, service::Service, tls::Tls};
 
 /// Steps of a session that need no [turn](Turns) however long they take. A command takes three, and whoever sends one at a
 /// time is not to wait for a turn because the system had something else to do meanwhile.
@@ -68,6 +68,8 @@ pub struct Link {
     inbox: Arc<Inbox>,
     place: Place,
     layers: Layers,
+    /// What STARTTLS begins with.
+    tls: Option<Arc<Tls>>,
     /// What the session says, before it goes through the layers.
     out: BytesMut,
     high_water: usize,
@@ -119,19 +121,33 @@ pub enum Closing {
 }
 
 impl Link {
-    /// A link for a fresh connection. The banner is in the output after the first [`run`](Self::run).
-    pub fn new(service: &Arc<Service>, place: Place, peer: Peer, inbox: Arc<Inbox>, now: Instant) -> Self {
+    /// A link for a fresh connection. The banner is in the output after the first [`run`](Self::run), or after the TLS
+    /// handshake where the connection begins with that.
+    pub fn new(
+        service: &Arc<Service>,
+        place: Place,
+        peer: Peer,
+        entrance: Entrance,
+        inbox: Arc<Inbox>,
+        now: Instant,
+    ) -> Self {
         let settings = service.settings();
         place.attach(&inbox);
         debug!(connection = place.number(), %peer, "connected");
         let requests = Requests::new(Arc::clone(service), peer, Arc::clone(&inbox));
-        Self {
-            session: ServerSession::new(Arc::clone(&settings.session), requests.facts(false), now),
+        let facts = LayerFacts { starttls: settings.tls.is_some(), ..requests.facts() };
+        let session = match entrance {
+            Entrance::Plain => ServerSession::new,
+            Entrance::Tls => ServerSession::behind_tls,
+        };
+        let mut link = Self {
+            session: session(Arc::clone(&settings.session), facts, now),
             requests,
             turn: Turn::new(&service.turns, &inbox),
             inbox,
             place,
             layers: Layers::default(),
+            tls: settings.tls.clone(),
             out: BytesMut::new(),
             high_water: settings.session.high_water,
             stall: settings.stall,
@@ -139,7 +155,11 @@ impl Link {
             deaf: false,
             eof: false,
             end: None,
+        };
+        if entrance == Entrance::Tls {
+            link.begin_tls();
         }
+        link
     }
 
     /// Octets from the socket.
@@ -195,6 +215,9 @@ impl Link {
         if let Err(error) = self.layers.seal(&mut self.out) {
             self.layer_failed(&error);
         }
+        if self.end.is_some() {
+            self.layers.close();
+        }
         if self.deaf && !self.output().is_empty() {
             self.wrote(usize::MAX, now);
             again = true;
@@ -247,6 +270,7 @@ impl Link {
                 Output::Note(note) => self.note(note),
                 Output::Upgrade(layer) => self.upgrade(layer, now),
                 Output::Blocked(On::Reply | On::InputOrReply) if self.collect() => {}
+                Output::Blocked(On::Reply) if self.shake(now) => {}
                 Output::Blocked(On::Input | On::InputOrReply | On::Stream) if self.decode(now) => {}
                 Output::Blocked(_) => return false,
                 Output::Closed(reason) => {
@@ -272,7 +296,7 @@ impl Link {
         if self.layers.holds_input() && self.give(now) {
             return true;
         }
-        let ended = self.eof && self.end.is_none();
+        let ended = (self.eof || self.layers.ended()) && self.end.is_none();
         if ended {
             self.session.receive_eof();
         }
@@ -304,12 +328,66 @@ impl Link {
             return;
         }
         match layer {
-            Layer::Deflate => self.layers.compress(),
-            // Not offered, so the session never asks for it.
-            Layer::Tls => self.end = Some(End::Layer),
+            Layer::Deflate => {
+                self.layers.compress();
+                self.in_place(now);
+            }
+            Layer::Tls => self.begin_tls(),
         }
-        let facts: LayerFacts = self.requests.facts(self.layers.compressed());
-        self.session.resume(facts, now);
+    }
+
+    /// The layer that the session waited for has come.
+    fn in_place(&mut self, now: Instant) {
+        let (tls, compressed) = (self.layers.encrypted(), self.layers.compressed());
+        let starttls = self.tls.is_some() && !tls;
+        self.session.resume(LayerFacts { starttls, tls, compressed, ..self.requests.facts() }, now);
+    }
+
+    /// The handshake is next. Its turns are others than those of long work.
+    fn begin_tls(&mut self) {
+        let begun = match &self.tls {
+            Some(tls) => self.layers.encrypt(tls),
+            // Not offered, so the session never asks for it; and no listener is without.
+            None => return self.end = Some(End::Layer),
+        };
+        match begun {
+            Ok(()) => self.turn = Turn::new(self.requests.handshakes(), &self.inbox),
+            Err(error) => self.layer_failed(&error),
+        }
+    }
+
+    /// Go on with the handshake, if one is under way and something came for it; true if the session can go on.
+    ///
+    /// It costs a processor up to some milliseconds, for a large RSA key, and so needs a turn.
+    fn shake(&mut self, now: Instant) -> bool {
+        if !self.layers.handshaking() {
+            return false;
+        }
+        if !self.layers.holds_input() {
+            // Whoever is gone shakes no hands; the session knows what to do.
+            if self.eof {
+                self.session.receive_eof();
+            }
+            return self.eof;
+        }
+        if !self.turn.enter() {
+            return false;
+        }
+        match self.layers.shake() {
+            Ok(Some(facts)) => {
+                debug!(connection = self.place.number(), peer = %self.requests.peer(), suite = facts.suite,
+                       client = ?facts.client, "encrypted");
+                self.requests.encrypted(facts);
+                self.turn = Turn::new(self.requests.turns(), &self.inbox);
+                self.in_place(now);
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                self.layer_failed(&error);
+                true
+            }
+        }
     }
 
     fn wait(&mut self, again: bool, now: Instant) -> Wait {
@@ -327,7 +405,8 @@ impl Link {
         let open = self.end.is_none();
         let read = open
             && !self.eof
-            && self.session.wants_input()
+            && !self.layers.ended()
+            && (self.session.wants_input() || self.layers.handshaking())
             && self.layers.wants_input()
             && self.output().len() < self.high_water;
         let timeout = if open { self.session.poll_timeout() } else { None };

@@ -9,9 +9,9 @@ use mupdate_core::{
 };
 use tracing::{error, warn};
 
-use super::{Peer, clients::ClientStream};
+use super::{Peer, Turns, clients::ClientStream};
 use crate::{
-    auth::{Login, LoginStep, Transport},
+    auth::{Login, LoginStep, TlsFacts, Transport},
     feeds::Subscription,
     inbox::Inbox,
     service::Service,
@@ -83,9 +83,24 @@ impl Requests {
         self.peer
     }
 
-    /// What is true of the connection now.
-    pub fn facts(&self, compressed: bool) -> LayerFacts {
-        LayerFacts { mechanisms: self.login.mechanisms(), starttls: false, tls: false, compressed }
+    /// What logins have to do with what is true of the connection now.
+    pub fn facts(&self) -> LayerFacts {
+        LayerFacts { mechanisms: self.login.mechanisms(), ..LayerFacts::default() }
+    }
+
+    /// The connection is encrypted from now on.
+    pub fn encrypted(&mut self, facts: TlsFacts) {
+        self.login.encrypted(Arc::new(facts));
+    }
+
+    /// The turns of long work.
+    pub fn turns(&self) -> &Arc<Turns> {
+        &self.service.turns
+    }
+
+    /// The turns of handshakes.
+    pub fn handshakes(&self) -> &Arc<Turns> {
+        &self.service.handshakes
     }
 
     /// There is long work to go on with.

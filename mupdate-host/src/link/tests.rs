@@ -27,11 +27,11 @@ impl Host {
 
     fn connect(&self, peer: &str) -> Connection {
         let peer = Peer::Internet(peer.parse().expect("an address"));
-        let place = self.service.admit(&peer, Vec::new()).expect("a place");
+        let place = self.service.admit(&peer, Entrance::Plain, Vec::new()).expect("a place");
         let (wake, woken) = mpsc::channel();
         // Nobody listens any more when a test is over.
         let inbox = Inbox::new(Box::new(move || wake.send(()).unwrap_or_default()));
-        let link = Link::new(&self.service, place, peer, inbox, Instant::now());
+        let link = Link::new(&self.service, place, peer, Entrance::Plain, inbox, Instant::now());
         Connection { link, woken }
     }
 
@@ -39,7 +39,7 @@ impl Host {
     fn turned_away(&self, peer: &str) -> Option<String> {
         let peer = Peer::Internet(peer.parse().expect("an address"));
         let mut told = Vec::new();
-        let place = self.service.admit(&peer, &mut told);
+        let place = self.service.admit(&peer, Entrance::Plain, &mut told);
         place.is_none().then(|| String::from_utf8(told).expect("text"))
     }
 

@@ -9,6 +9,7 @@ use mupdate_host::config::Config;
 use mupdate_host::connections::Place;
 use mupdate_host::inbox::Inbox;
 use mupdate_host::link::{Link, Peer};
+use mupdate_host::listen::Entrance;
 use mupdate_host::service::Service;
 use shuttle::sync::mpsc::{Receiver, sync_channel};
 use shuttle::thread;
@@ -39,7 +40,11 @@ impl Connection {
             // A full channel means that a wake-up is under way.
             let _ = wake.try_send(());
         }));
-        Self { link: Link::new(service, place, peer, inbox, Instant::now()), woken, said: String::new() }
+        Self {
+            link: Link::new(service, place, peer, Entrance::Plain, inbox, Instant::now()),
+            woken,
+            said: String::new(),
+        }
     }
 
     /// Come in, unless the daemon goes down.
