@@ -6,7 +6,7 @@
 //! - [`world`]: a server in memory, around the bare core;
 //! - [`simulation`]: whole murders around that world, drawn from seeds;
 //! - [`daemon`]: the daemons as processes;
-//! - [`client`]: a blocking client;
+//! - [`client`]: a blocking client, and [`tls`] for it;
 //! - [`history`]: what clients know, and whether what is found afterwards can be;
 //! - [`load`]: clients that put a daemon under load until it ends;
 //! - [`preload`]: directories that are full from the start.
@@ -20,6 +20,7 @@ pub mod player;
 pub mod preload;
 pub mod script;
 pub mod simulation;
+pub mod tls;
 pub mod wire;
 pub mod world;
 

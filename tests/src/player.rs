@@ -25,6 +25,8 @@ pub trait Stage {
     fn send(&mut self, client: &str, octets: &[u8]) -> Result<(), String>;
     /// Waits for the next octets from the server; an empty answer is the end of the stream.
     fn receive(&mut self, client: &str) -> Result<Vec<u8>, String>;
+    /// Shakes hands with a server that has said OK to STARTTLS: all octets from here on are encrypted on their way.
+    fn encrypt(&mut self, client: &str) -> Result<(), String>;
     /// Closes the client's sending side.
     fn finish_sending(&mut self, client: &str) -> Result<(), String>;
     /// Closes a connection.
@@ -97,6 +99,10 @@ impl Player<'_> {
     fn connect(&mut self, name: &str) -> Result<(), String> {
         self.stage.connect(name)?;
         self.clients.insert(name.into(), Client::default());
+        self.read_banner(name)
+    }
+
+    fn read_banner(&mut self, name: &str) -> Result<(), String> {
         self.read_until(name, |unit| unit.starts_with(b"* OK MUPDATE") || unit.starts_with(b"* BYE"))
     }
 
@@ -132,6 +138,14 @@ impl Player<'_> {
                 self.note(name, '>', "(drop)");
                 self.clients.insert(name.into(), Client { ended: true, ..Client::default() });
                 self.stage.drop_connection(name)
+            }
+            Action::Tls => {
+                self.note(name, '-', "(tls)");
+                if !self.client(name).received.is_empty() {
+                    return Err("octets behind the answer to STARTTLS".into());
+                }
+                self.stage.encrypt(name)?;
+                self.read_banner(name)
             }
             Action::Deflate => {
                 self.note(name, '-', "(deflate)");

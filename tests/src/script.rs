@@ -16,8 +16,11 @@
 //! c1 eof                                      close our sending side, go on reading
 //! c1 drop                                     close without a word
 //! c1 deflate                                  from here on raw deflate, both ways
+//! c1 tls                                      from here on TLS, beginning with the banner; the bare core is only told so
 //! server stop                                 end the server in good order, as SIGTERM does
 //! ```
+//!
+//! The settings may have a `[tls]` with `certificate.pem` and `key.pem`, and `clients.pem` as its CA.
 //!
 //! A connection is opened by the first step that names it; without `connect` its banner is read but not shown.
 //! `send:` knows the escapes `\r \n \t \\ \xHH` and `\(TEXT*COUNT)`, TEXT having escapes of its own; the other steps send what is
@@ -74,6 +77,8 @@ pub enum Action {
     Drop,
     /// Compress from here on.
     Deflate,
+    /// Encrypt from here on.
+    Tls,
 }
 
 impl Script {
@@ -142,6 +147,7 @@ fn action(text: &str) -> Result<Action, String> {
         ("eof", "") => Ok(Action::Eof),
         ("drop", "") => Ok(Action::Drop),
         ("deflate", "") => Ok(Action::Deflate),
+        ("tls", "") => Ok(Action::Tls),
         ("read", count) => count.parse().map(Action::Read).map_err(|_| "how many units?".into()),
         ("wait", tag) if !tag.is_empty() => Ok(Action::Wait(tag.into())),
         _ => Err("no such step".into()),

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::Source;
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError};
 use crate::exit::{Code, Fatal};
+use crate::tls::{Remark, Tls};
 use crate::users::{self, Users, UsersError};
 
-/// Checks the configuration and, where there are some, the users; writes what would be in force.
+/// Checks the configuration, the files of TLS and, where there are some, the users; writes what would be in force.
 pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
     let config = match source.load() {
         Ok(config) => config,
@@ -28,6 +29,7 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
     for warning in config.warnings() {
         write(out, format_args!("# Warning: {warning}\n"))?;
     }
+    check_tls(&config, out)?;
     let users = users::path(&config.data_dir);
     match Users::load(&config.data_dir) {
         Ok(users) if users.is_empty() => {
@@ -39,6 +41,18 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Reads certificate, key and CA. What clients may refuse is refused here, though the daemon would start with it.
+fn check_tls(config: &Config, out: &mut impl Write) -> Result<(), Fatal> {
+    let Some(tls) = Tls::load(config, None)? else { return Ok(()) };
+    for remark in tls.remarks() {
+        match remark {
+            Remark::Warning(text) => write(out, format_args!("# Warning: {text}\n"))?,
+            Remark::Refused(text) => return Err(Fatal::new(Code::Data, text.clone())),
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn write(out: &mut impl Write, text: std::fmt::Arguments<'_>) -> Result<(), Fatal> {

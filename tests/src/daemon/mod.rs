@@ -167,6 +167,16 @@ impl Daemon {
         self.address
     }
 
+    /// Where it listens for connections that begin with TLS; `listen_tls` has to have an address.
+    ///
+    /// # Panics
+    /// It does not listen for them.
+    pub fn tls_address(&self) -> SocketAddr {
+        let line = self.log.wait_for(" serves as ");
+        let address = line.split([' ', '"']).find_map(|word| word.strip_suffix("/tls"));
+        address.and_then(|address| address.parse().ok()).expect("listen_tls has an address")
+    }
+
     /// Its unix socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("socket")
@@ -187,7 +197,19 @@ impl Daemon {
     /// # Panics
     /// It does not listen.
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("the daemon listens");
+        self.connect_to(self.address)
+    }
+
+    /// A connection that begins with TLS; without TLS yet.
+    ///
+    /// # Panics
+    /// It does not listen for them.
+    pub fn connect_tls(&self) -> TcpStream {
+        self.connect_to(self.tls_address())
+    }
+
+    fn connect_to(&self, address: SocketAddr) -> TcpStream {
+        let stream = TcpStream::connect(address).expect("the daemon listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
         stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
         stream.set_nodelay(true).expect("a socket");

@@ -2,33 +2,85 @@
 
 use std::{
     collections::BTreeMap,
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
 };
 
 use super::{Daemon, Kind, Signal};
-use crate::player::Stage;
+use crate::{
+    player::Stage,
+    tls::{self, Authority, Dialler, TlsStream},
+};
 
 /// A daemon of its own for one transcript.
 pub struct DaemonStage {
     daemon: Daemon,
-    clients: BTreeMap<String, TcpStream>,
+    dialler: Dialler,
+    clients: BTreeMap<String, Connection>,
+}
+
+/// A client's connection.
+enum Connection {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Connection {
+    fn socket(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.stream(),
+        }
+    }
+}
+
+impl Read for Connection {
+    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(octets),
+            Self::Tls(stream) => stream.read(octets),
+        }
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(octets),
+            Self::Tls(stream) => stream.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
 }
 
 impl DaemonStage {
-    /// Starts a daemon with these settings.
+    /// Starts a daemon with these settings, and with the files that `[tls]` may name.
+    ///
+    /// # Panics
+    /// It does not come up.
     pub fn new(kind: Kind, toml: &str) -> Self {
-        Self { daemon: Daemon::start(kind, toml), clients: BTreeMap::new() }
+        let authority = Authority::new("authority");
+        let daemon = Daemon::start_on(kind, toml, |data| {
+            let folder = data.parent().expect("the data has a folder");
+            tls::install(&authority.server(90), &authority, folder).expect("the folder is ours");
+        });
+        Self { daemon, dialler: Dialler::both(&authority), clients: BTreeMap::new() }
     }
 
-    fn stream(&mut self, client: &str) -> Result<&mut TcpStream, String> {
+    fn stream(&mut self, client: &str) -> Result<&mut Connection, String> {
         self.clients.get_mut(client).ok_or_else(|| format!("{client} is not connected"))
     }
 }
 
 impl Stage for DaemonStage {
     fn connect(&mut self, client: &str) -> Result<(), String> {
-        self.clients.insert(client.into(), self.daemon.connect());
+        self.clients.insert(client.into(), Connection::Plain(self.daemon.connect()));
         Ok(())
     }
 
@@ -52,8 +104,19 @@ impl Stage for DaemonStage {
         }
     }
 
+    fn encrypt(&mut self, client: &str) -> Result<(), String> {
+        match self.clients.remove(client) {
+            Some(Connection::Plain(stream)) => {
+                let stream = TlsStream::connect(&self.dialler, stream).map_err(|error| error.to_string())?;
+                self.clients.insert(client.into(), Connection::Tls(Box::new(stream)));
+                Ok(())
+            }
+            _ => Err(format!("{client} cannot begin TLS")),
+        }
+    }
+
     fn finish_sending(&mut self, client: &str) -> Result<(), String> {
-        self.stream(client)?.shutdown(Shutdown::Write).map_err(|error| error.to_string())
+        self.stream(client)?.socket().shutdown(Shutdown::Write).map_err(|error| error.to_string())
     }
 
     fn drop_connection(&mut self, client: &str) -> Result<(), String> {

@@ -23,6 +23,9 @@ pub struct Link {
     /// What came and the session did not want yet.
     received: Vec<u8>,
     deflate: Option<Deflate>,
+    facts: LayerFacts,
+    /// Which sides have begun the TLS handshake, ours first. Nobody listens on the way: what would be encrypted is not.
+    shaking: [bool; 2],
     /// The peer's address, if it is on another machine.
     pub(super) peer: Option<IpAddr>,
     finished: bool,
@@ -39,9 +42,18 @@ pub struct Link {
 }
 
 impl Link {
-    pub(super) fn new(config: &Arc<ServerConfig>, peer: Option<IpAddr>, now: Instant) -> Self {
+    pub(super) fn new(
+        config: &Arc<ServerConfig>,
+        starttls: bool,
+        peer: Option<IpAddr>,
+        now: Instant,
+    ) -> Self {
+        let mechanisms = MECHANISMS.iter().map(ToString::to_string).collect();
+        let facts = LayerFacts { mechanisms, starttls, ..LayerFacts::default() };
         Self {
-            session: ServerSession::new(Arc::clone(config), facts(false), now),
+            session: ServerSession::new(Arc::clone(config), facts.clone(), now),
+            facts,
+            shaking: [false; 2],
             out: BytesMut::new(),
             sent: Vec::new(),
             received: Vec::new(),
@@ -111,18 +123,33 @@ impl Link {
     }
 
     /// Puts a layer in place.
-    pub(super) fn upgrade(&mut self, now: Instant) {
-        self.deflate = Some(Deflate::default());
-        self.session.resume(facts(true), now);
+    pub(super) fn upgrade(&mut self, layer: Layer, now: Instant) {
+        match layer {
+            Layer::Deflate => {
+                self.deflate = Some(Deflate::default());
+                self.facts.compressed = true;
+                self.session.resume(self.facts.clone(), now);
+            }
+            Layer::Tls => self.shake(0, now),
+        }
+    }
+
+    /// The peer begins its handshake.
+    pub(super) fn encrypt(&mut self, now: Instant) {
+        self.shake(1, now);
+        self.awake = true;
+    }
+
+    fn shake(&mut self, side: usize, now: Instant) {
+        self.shaking[side] = true;
+        if self.shaking == [true; 2] {
+            (self.facts.tls, self.facts.starttls) = (true, false);
+            self.session.resume(self.facts.clone(), now);
+        }
     }
 
     /// Takes what the peer can read.
     pub(super) fn take_sent(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.sent)
     }
-}
-
-fn facts(compressed: bool) -> LayerFacts {
-    let mechanisms = MECHANISMS.iter().map(ToString::to_string).collect();
-    LayerFacts { mechanisms, compressed, ..LayerFacts::default() }
 }

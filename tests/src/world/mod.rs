@@ -57,6 +57,7 @@ pub enum Work {
 /// The server.
 pub struct World {
     session: Arc<ServerConfig>,
+    starttls: bool,
     policy: Policy,
     connections_per_user: Option<usize>,
     orders: BTreeMap<ServerName, Order>,
@@ -91,6 +92,7 @@ impl World {
     pub fn new(settings: Settings, start: Instant) -> Self {
         Self {
             session: Arc::new(settings.session),
+            starttls: settings.starttls,
             policy: settings.policy,
             connections_per_user: settings.connections_per_user,
             orders: settings.orders,
@@ -109,7 +111,7 @@ impl World {
     pub fn connect(&mut self, peer: Option<IpAddr>) -> Connection {
         let connection = Connection(self.next);
         self.next += 1;
-        self.links.insert(connection, Link::new(&self.session, peer, self.now));
+        self.links.insert(connection, Link::new(&self.session, self.starttls, peer, self.now));
         connection
     }
 
@@ -117,6 +119,13 @@ impl World {
     pub fn send(&mut self, connection: Connection, octets: &[u8]) {
         if let Some(link) = self.links.get_mut(&connection) {
             link.receive(octets);
+        }
+    }
+
+    /// A client begins a TLS handshake, which is complete as soon as the server does too.
+    pub fn encrypt(&mut self, connection: Connection) {
+        if let Some(link) = self.links.get_mut(&connection) {
+            link.encrypt(self.now);
         }
     }
 
@@ -245,7 +254,7 @@ impl World {
         match link.session.poll(&mut link.out, self.now) {
             Output::Request(ticket, request) => self.request(connection, ticket, request),
             Output::Note(note) => self.note(connection, note),
-            Output::Upgrade(_) => link.upgrade(self.now),
+            Output::Upgrade(layer) => link.upgrade(layer, self.now),
             Output::Blocked(on) => {
                 // Flushing is progress: the session may wait for just that.
                 link.awake = !link.out.is_empty() || on == On::Flush;

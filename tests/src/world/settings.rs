@@ -17,6 +17,8 @@ const NAME_LIMIT: usize = 1024;
 pub struct Settings {
     /// What sessions are told.
     pub session: ServerConfig,
+    /// STARTTLS is offered.
+    pub starttls: bool,
     /// Which rule of ownership is in force.
     pub policy: Policy,
     /// How many connections may be logged in as one user.
@@ -54,6 +56,7 @@ impl From<Config> for Settings {
                 login_delay: config.limits.login_delay,
                 ..ServerConfig::default()
             },
+            starttls: config.tls.is_on(),
             policy: config.policy,
             connections_per_user: config.limits.connections_per_user,
             orders: config.orders,

@@ -104,6 +104,13 @@ impl Stage for WorldStage {
         }
     }
 
+    fn encrypt(&mut self, client: &str) -> Result<(), String> {
+        let connection = self.connection(client)?;
+        self.between_steps();
+        self.world.encrypt(connection);
+        Ok(())
+    }
+
     fn finish_sending(&mut self, client: &str) -> Result<(), String> {
         let connection = self.connection(client)?;
         self.world.finish_sending(connection);
