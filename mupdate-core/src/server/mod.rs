@@ -315,8 +315,8 @@ impl ServerSession {
         }
         match &mut self.task {
             Task::Closed(reason) => return Some(Output::Closed(reason.clone())),
-            Task::Asked(..) => return Some(Output::Blocked(On::Reply)),
-            Task::Upgrading(_) => return self.await_layer(),
+            Task::Asked(..) | Task::Upgrading(Layer::Deflate) => return Some(Output::Blocked(On::Reply)),
+            Task::Upgrading(Layer::Tls) => return self.await_handshake(),
             Task::Upgrade(layer) => {
                 let layer = *layer;
                 return self.upgrade(layer, out);
@@ -388,8 +388,8 @@ impl ServerSession {
         Some(Output::Upgrade(layer))
     }
 
-    /// A layer that is not in place yet can be waited for in vain. Nothing can be said then: the peer expects the layer.
-    fn await_layer(&mut self) -> Option<Output> {
+    /// A handshake can be waited for in vain. Nothing can be said then: the peer expects TLS.
+    fn await_handshake(&mut self) -> Option<Output> {
         let ended = self.eof.then_some(Reason::EndOfInput);
         match self.farewell.take().or(ended) {
             Some(reason) => {

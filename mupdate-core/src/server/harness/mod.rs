@@ -255,7 +255,7 @@ impl World {
                 Output::Closed(reason) => {
                     assert!(!self.closed || self.out.len() == before, "written to after the end");
                     if !self.closed {
-                        self.shadow.closed(&reason);
+                        self.shadow.closed(&reason, self.upgrading == Some(Layer::Tls));
                     }
                     self.closed = true;
                     return;
