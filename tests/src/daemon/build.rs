@@ -5,6 +5,9 @@ use std::{env, path::PathBuf, process::Command, sync::OnceLock};
 
 use super::Kind;
 
+/// Whose binaries they are.
+const PACKAGES: [&str; 3] = ["mupdate-smol", "mupdate-sync", "mupdate-ctl"];
+
 /// The profile that the daemons are built with, if not that of the tests.
 const PROFILE: &str = "MUPDATE_TESTS_PROFILE";
 
@@ -42,18 +45,19 @@ fn build() -> PathBuf {
         Some(profile) => profile,
     };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
-    let status = Command::new(cargo)
+    let mut build = Command::new(cargo);
+    // What cargo tells this test of its own package: build scripts that ask for it would run anew with each test, and all
+    // that depends on them be built anew.
+    for (name, _) in env::vars_os() {
+        let of_the_test = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+        if name.to_str().is_some_and(|name| of_the_test.iter().any(|start| name.starts_with(start))) {
+            build.env_remove(name);
+        }
+    }
+    let status = build
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "mupdate-smol",
-            "--package",
-            "mupdate-sync",
-            "--package",
-            "mupdate-ctl",
-        ])
+        .args(["build", "--quiet"])
+        .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
         .args(["--profile", profile, "--target-dir"])
         .arg(target)
         .status()
