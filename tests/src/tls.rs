@@ -3,7 +3,6 @@
 use std::{
     fs, io,
     io::{ErrorKind, Read, Write},
-    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -19,9 +18,11 @@ pub const SETTINGS: &str = "[tls]\ncertificate = \"certificate.pem\"\nkey = \"ke
 /// The disk refuses them.
 pub fn install(pair: &Pair, authority: &Authority, folder: &Path) -> io::Result<()> {
     pair.write(folder)?;
-    fs::set_permissions(folder.join("key.pem"), fs::Permissions::from_mode(0o600))?;
     fs::write(folder.join("clients.pem"), authority.pem())
 }
+
+/// Octets that are encrypted at once: rustls has room for more, but not for any number.
+const PIECE: usize = 16 * 1024;
 
 /// TLS over a stream.
 pub struct TlsStream<S> {
@@ -94,8 +95,9 @@ impl<S: Read + Write> Read for TlsStream<S> {
 
 impl<S: Read + Write> Write for TlsStream<S> {
     fn write(&mut self, plain: &[u8]) -> io::Result<usize> {
-        self.stream.write_all(&self.caller.seal(plain))?;
-        Ok(plain.len())
+        let piece = &plain[..plain.len().min(PIECE)];
+        self.stream.write_all(&self.caller.seal(piece))?;
+        Ok(piece.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

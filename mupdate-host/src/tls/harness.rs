@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     io::{Read, Write},
+    os::unix::fs::PermissionsExt,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -84,13 +85,15 @@ impl Authority {
 }
 
 impl Pair {
-    /// Write both into a directory, as `certificate.pem` and `key.pem`.
+    /// Write both into a directory, as `certificate.pem` and `key.pem`, the key for its owner alone.
     ///
     /// # Errors
     /// The disk refuses them.
     pub fn write(&self, directory: &Path) -> io::Result<()> {
         fs::write(directory.join("certificate.pem"), &self.certificate)?;
-        fs::write(directory.join("key.pem"), &self.key)
+        let key = directory.join("key.pem");
+        fs::write(&key, &self.key)?;
+        fs::set_permissions(key, fs::Permissions::from_mode(0o600))
     }
 }
 
@@ -127,9 +130,14 @@ impl Dialler {
         Self(Arc::new(config))
     }
 
-    /// TLS 1.2 and 1.3.
+    /// TLS 1.2 and 1.3, without a certificate.
     pub fn both(authority: &Authority) -> Self {
-        Self::new(authority, None, rustls::ALL_VERSIONS)
+        Self::showing(authority, None)
+    }
+
+    /// TLS 1.2 and 1.3, with this certificate.
+    pub fn showing(authority: &Authority, shows: Option<&Pair>) -> Self {
+        Self::new(authority, shows, rustls::ALL_VERSIONS)
     }
 
     /// A new connection.

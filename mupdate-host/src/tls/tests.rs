@@ -20,13 +20,7 @@ impl Place {
         let place = Self { dir: tempfile::tempdir().expect("a directory"), authority: Authority::new("a") };
         place.authority.server(90).write(place.dir.path()).expect("written");
         fs::write(place.path("clients.pem"), place.authority.pem()).expect("written");
-        place.protect();
         place
-    }
-
-    fn protect(&self) {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(self.path("key.pem"), fs::Permissions::from_mode(0o600)).expect("permissions");
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
