@@ -19,6 +19,7 @@ pub mod listen;
 pub mod logging;
 pub mod login_cache;
 pub mod password_pool;
+mod room;
 pub mod scram;
 pub mod service;
 pub mod store;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};
-use mupdate_proto::{Command, Frame, LimitKind, MailboxName, Response, ServerName, Status, Tag};
+use mupdate_proto::{Command, Frame, LimitKind, MailboxName, Response, ServerName, Status, Tag, Verb};
 
 use super::{
     Job, Layer, Note, Reason, Request, Scope, ServerSession, Task, answer,
@@ -38,11 +38,16 @@ impl ServerSession {
         answer::status(out, tag, Status::Bad, &limit.to_string());
     }
 
-    fn command(&mut self, Command { tag, verb }: Command, out: &mut BytesMut) {
-        if let Some(text) = answer::over_limit(&verb, &self.config) {
-            return answer::status(out, Some(&tag), Status::No, text);
+    /// What a command makes the session do now.
+    pub(super) fn meaning(&self, verb: Verb) -> Move {
+        match answer::over_limit(&verb, &self.config) {
+            Some(text) => Move::No(text),
+            None => transition(self.phase, verb, &self.config, &self.facts),
         }
-        match transition(self.phase, verb, &self.config, &self.facts) {
+    }
+
+    fn command(&mut self, Command { tag, verb }: Command, out: &mut BytesMut) {
+        match self.meaning(verb) {
             Move::Bad(text) => answer::status(out, Some(&tag), Status::Bad, text),
             Move::No(text) => answer::status(out, Some(&tag), Status::No, text),
             Move::Authenticate { mechanism, initial } => {

@@ -10,10 +10,7 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 use mupdate_proto::{Command, Frame, Status, Tag};
 
-use super::{
-    Reply, ServerSession, Ticket, answer,
-    state::{Move, transition},
-};
+use super::{Reply, ServerSession, Ticket, answer, state::Move};
 use crate::directory::Action;
 
 /// Changes of a session that are under way at a time: what makes a batch worth its commit.
@@ -80,10 +77,7 @@ impl ServerSession {
             Frame::Message(message) => Command::parse(message.clone()).ok(),
             Frame::GoAhead | Frame::TooLong { .. } => None,
         };
-        let sound = command.filter(|command| answer::over_limit(&command.verb, &self.config).is_none());
-        match sound
-            .map(|Command { tag, verb }| (tag, transition(self.phase, verb, &self.config, &self.facts)))
-        {
+        match command.map(|Command { tag, verb }| (tag, self.meaning(verb))) {
             Some((tag, Move::Write(action))) => self.write(tag, action),
             _ => self.behind = Some(frame),
         }

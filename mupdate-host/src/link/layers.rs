@@ -11,6 +11,7 @@ use bytes::{Buf, BytesMut};
 use crate::{
     auth::TlsFacts,
     deflate::{DeflateError, Deflater, Inflater},
+    room::give_back,
     tls::{Channel, Tls, TlsError},
 };
 
@@ -21,9 +22,6 @@ pub(super) const PIECE: usize = 1024;
 /// Octets that wait for the session, beyond which no more are read. Less is read ahead only to keep a pipeline going and
 /// to notice that a peer has closed.
 const READ_AHEAD: usize = 16 * 1024;
-
-/// A waiting room that is larger is given back when it is empty.
-const KEEP: usize = 4 * 1024;
 
 /// The layers of one connection.
 ///
@@ -193,13 +191,6 @@ impl Layers {
         if layered {
             give_back(&mut self.wire);
         }
-    }
-}
-
-/// Idle connections are many: none keeps a large room that is empty.
-fn give_back(room: &mut BytesMut) {
-    if room.is_empty() && room.capacity() > KEEP {
-        *room = BytesMut::new();
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   socket ⇄ [layers: TLS, DEFLATE] ⇄ ServerSession ─┬─ reads: the store, at once (short read transactions)
-//!                                               ├─ changes, barriers: the writer ─┐
-//!                                               └─ logins: the authenticator ─────┴─▶ Inbox ─▶ wakes the connection
+//!                                                    ├─ changes, barriers: the writer ─┐
+//!                                                    └─ logins: the authenticator ─────┴─▶ Inbox ─▶ wakes the connection
 //! ```
 //!
 //! A daemon moves octets ([`pump`](Link::pump)), lets the session run ([`run`](Link::run)), and waits for what

@@ -30,9 +30,7 @@ impl Peer {
             Self::Internet(_) | Self::Unix => None,
         }
     }
-}
 
-impl Peer {
     /// What counts as one address where addresses are counted: `ipv6_prefix` leading bits of IPv6, all of IPv4. `None`
     /// for local peers: a whole crowd may come through a proxy of this host.
     pub fn network(&self, ipv6_prefix: u8) -> Option<IpAddr> {

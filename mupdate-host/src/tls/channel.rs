@@ -6,10 +6,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use rustls::{HandshakeKind, ServerConnection};
 
 use super::{Tls, certificate::Certificate};
-use crate::auth::TlsFacts;
-
-/// A waiting room that is larger is given back when it is empty: idle connections are many.
-const KEEP: usize = 4 * 1024;
+use crate::{auth::TlsFacts, room::give_back};
 
 /// The server's side of one TLS connection.
 ///
@@ -142,9 +139,7 @@ impl Channel {
         let taken = self.connection.read_tls(&mut rest);
         let too_large = |_| TlsError(rustls::Error::General("a message is too large".into()));
         self.pending.advance(taken.map_err(too_large)?);
-        if self.pending.is_empty() && self.pending.capacity() > KEEP {
-            self.pending = BytesMut::new();
-        }
+        give_back(&mut self.pending);
         let state = self.connection.process_new_packets();
         // Also after an error: the alert.
         self.flush(wire);

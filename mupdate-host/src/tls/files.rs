@@ -66,15 +66,8 @@ impl Files {
 
     /// Our certificate first, then those that lead to its CA; never empty.
     pub fn chain(&self) -> Result<Vec<CertificateDer<'static>>, Fatal> {
-        let chain = certificates(&self.certificate, &self.certificate_pem)?;
-        if chain.is_empty() {
-            return Err(wrong(
-                &self.certificate,
-                "there is no certificate in it",
-                "tls.certificate is to name a PEM file with the certificate and those of its issuers",
-            ));
-        }
-        Ok(chain)
+        let advice = "tls.certificate is to name a PEM file with the certificate and those of its issuers";
+        certificates(&self.certificate, &self.certificate_pem, advice)
     }
 
     pub fn private_key(&self) -> Result<PrivateKeyDer<'static>, Fatal> {
@@ -93,18 +86,12 @@ impl Files {
 
     /// Whom we believe about clients; never empty.
     pub fn roots(&self) -> Result<RootCertStore, Fatal> {
+        let advice = "tls.client_ca is to name a PEM file with the CAs of client certificates";
         let mut roots = RootCertStore::empty();
-        for root in certificates(&self.ca, &self.ca_pem)? {
+        for root in certificates(&self.ca, &self.ca_pem, advice)? {
             roots
                 .add(root)
                 .map_err(|error| wrong(&self.ca, &error, "it has to be the certificate of a CA"))?;
-        }
-        if roots.is_empty() {
-            return Err(wrong(
-                &self.ca,
-                "there is no certificate in it",
-                "tls.client_ca is to name a PEM file with the CAs of client certificates",
-            ));
         }
         Ok(roots)
     }
@@ -145,10 +132,12 @@ fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Fatal> {
     fs::read(path).map_err(|error| Fatal::io("read", path, &error, &format!("{setting} names it")))
 }
 
-fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fatal> {
-    CertificateDer::pem_slice_iter(pem)
+/// Never empty; `advice` is for a file that has none.
+fn certificates(path: &Path, pem: &[u8], advice: &str) -> Result<Vec<CertificateDer<'static>>, Fatal> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        .map_err(|error| wrong(path, &error, "it has to be PEM"))
+        .map_err(|error| wrong(path, &error, "it has to be PEM"))?;
+    if found.is_empty() { Err(wrong(path, "there is no certificate in it", advice)) } else { Ok(found) }
 }
 
 fn wrong(path: &Path, what: impl Display, advice: &str) -> Fatal {
