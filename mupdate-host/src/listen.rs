@@ -31,8 +31,8 @@ const KEEPALIVE: TcpKeepalive =
 /// Who may use a unix socket: the owner and the group.
 const UNIX_MODE: u32 = 0o660;
 
-/// How long to wait before accepting again when there was nothing left to accept with.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long to wait before accepting again when there was nothing left to accept or to wait with.
+pub const PAUSE: Duration = Duration::from_millis(100);
 
 /// Exhaustion comes and goes with each connection; it is logged at most that often.
 const EXHAUSTION_LOGGED: Duration = Duration::from_secs(60);
@@ -196,11 +196,26 @@ impl Exhaustion {
             debug!(%error, "a connection was gone before it was accepted");
             return None;
         }
-        if self.logged.is_none_or(|at| now.duration_since(at) >= EXHAUSTION_LOGGED) {
-            self.logged = Some(now);
+        if self.is_due(now) {
             warn!(%error, "connections wait until others are closed");
         }
         Some(PAUSE)
+    }
+
+    /// Waiting for connections failed, for want of memory mostly: try again after [`PAUSE`].
+    pub fn cannot_wait(&mut self, error: &io::Error, now: Instant) {
+        if self.is_due(now) {
+            warn!(%error, "cannot wait for connections; trying again");
+        }
+    }
+
+    /// Is it time to log again?
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.logged.is_none_or(|at| now.duration_since(at) >= EXHAUSTION_LOGGED);
+        if due {
+            self.logged = Some(now);
+        }
+        due
     }
 }
 

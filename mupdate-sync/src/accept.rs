@@ -1,6 +1,11 @@
 //! Accepting connections, a thread a listener.
 
-use std::{io, sync::Arc, thread, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use mupdate_host::{
     connections::Place,
@@ -10,9 +15,12 @@ use mupdate_host::{
 };
 use rustix::event::PollFlags;
 use socket2::Socket;
-use tracing::{error, warn};
+use tracing::warn;
 
-use crate::{connection, wake::Wake};
+use crate::{
+    connection,
+    wake::{Seen, Wake},
+};
 
 /// Octets of stack that a connection needs at most; a page of it is used by most.
 const STACK: usize = 256 * 1024;
@@ -36,13 +44,28 @@ pub fn accept(listener: &Listener, service: &Arc<Service>, stop: &Wake) {
                 None => continue,
             },
         };
-        let interest = if pause.is_some() { PollFlags::empty() } else { PollFlags::IN };
-        match stop.wait(&listener.socket, interest, pause.map(|pause| Instant::now() + pause)) {
+        let stopped = match pause {
+            None => stop.wait(&listener.socket, PollFlags::IN, None).or_else(|error| {
+                exhaustion.cannot_wait(&error, Instant::now());
+                rest(stop, listener, listen::PAUSE)
+            }),
+            Some(pause) => rest(stop, listener, pause),
+        };
+        match stopped {
             Ok(seen) if seen.woken => return,
             Ok(_) => {}
-            Err(error) => return error!(%error, "cannot wait for connections any more"),
+            Err(error) => {
+                exhaustion.cannot_wait(&error, Instant::now());
+                // What rests here needs nothing of what poll(2) may be short of.
+                thread::park_timeout(listen::PAUSE);
+            }
         }
     }
+}
+
+/// Look away from the listener for this time, or until woken.
+fn rest(stop: &Wake, listener: &Listener, pause: Duration) -> io::Result<Seen> {
+    stop.wait(&listener.socket, PollFlags::empty(), Some(Instant::now() + pause))
 }
 
 /// The one that waits to be used, made if there is none.

@@ -14,7 +14,7 @@ use mupdate_tests::{
 };
 use rustix::{
     io::Errno,
-    process::{Pid, Resource, Rlimit, prlimit},
+    process::{Pid, Resource, Rlimit, getrlimit, prlimit},
 };
 
 use super::{login, shimmed};
@@ -31,23 +31,28 @@ fn threads(daemon: &Daemon) -> usize {
     fs::read_dir(format!("/proc/{}/task", daemon.process())).expect("it runs").count()
 }
 
-fn allow_files(daemon: &Daemon, number: u64) {
+/// What was allowed before.
+fn allow_files(daemon: &Daemon, limit: Rlimit) -> Rlimit {
     let process = i32::try_from(daemon.process()).ok().and_then(Pid::from_raw);
-    let limit = Rlimit { current: Some(number), maximum: Some(number) };
-    prlimit(process, Resource::Nofile, limit).expect("a child of ours");
+    prlimit(process, Resource::Nofile, limit).expect("a child of ours")
+}
+
+/// Hundredths of a second of a processor that it uses in a second in which nobody wants anything.
+fn used_in_a_second(daemon: &Daemon) -> u64 {
+    let used = processor_time(daemon);
+    thread::sleep(Duration::from_secs(1));
+    processor_time(daemon) - used
 }
 
 /// Whoever is inside goes on; whoever comes waits until somebody leaves, and costs nothing meanwhile.
 pub fn files_exhausted(kind: Kind) {
     let daemon = Daemon::start(kind, "");
     let mut inside: Vec<_> = (0..5).map(|_| login(&daemon)).collect();
-    allow_files(&daemon, daemon.open_files() as u64 + 3);
+    let few = Some(daemon.open_files() as u64 + 3);
+    allow_files(&daemon, Rlimit { current: few, maximum: few });
     let coming: Vec<TcpStream> = (0..12).map(|_| daemon.connect()).collect();
     daemon.wait_for_log("connections wait until others are closed");
-    let used = processor_time(&daemon);
-    // What is measured is how much it does while nobody wants anything.
-    thread::sleep(Duration::from_secs(1));
-    let used = processor_time(&daemon) - used;
+    let used = used_in_a_second(&daemon);
     assert!(used <= 10, "{used} hundredths of a second in one second of waiting");
     for (number, client) in inside.iter_mut().enumerate() {
         client.activate(&format!("user.{number}"), "be1!default", "a").expect("it goes on");
@@ -58,6 +63,25 @@ pub fn files_exhausted(kind: Kind) {
         drop(client);
     }
     println!("{}: {used}0 ms of a processor in a second of waiting", kind.program());
+}
+
+/// poll(2) itself fails when it is asked about more files than are allowed. Whoever comes then is served as soon as it
+/// works again.
+pub fn waiting_refused(kind: Kind) {
+    let daemon = Daemon::start(kind, "");
+    // It has raised its own to the maximum that it has from us.
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let allowed = allow_files(&daemon, Rlimit { current: Some(0), maximum });
+    let coming: Vec<TcpStream> = (0..3).map(|_| daemon.connect()).collect();
+    daemon.wait_for_log("connections wait until others are closed");
+    let used = used_in_a_second(&daemon);
+    assert!(used <= 10, "{used} hundredths of a second in one second of waiting");
+    allow_files(&daemon, allowed);
+    for stream in coming {
+        let (client, _) = Client::greet(stream).expect("there is room now");
+        drop(client);
+    }
+    login(&daemon).activate("user.a", "be1!default", "a").expect("it serves");
 }
 
 /// A limit that is known beforehand is kept to in words.

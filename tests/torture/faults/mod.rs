@@ -34,7 +34,7 @@ pub enum Needs {
 pub type Fault = (&'static str, Needs, fn(Kind));
 
 /// All of them.
-pub const FAULTS: [Fault; 25] = [
+pub const FAULTS: [Fault; 26] = [
     ("disk_full_at_a_commit", Needs::Mounts, disk::full_at_a_commit),
     ("disk_full_at_the_start", Needs::Mounts, disk::full_at_the_start),
     ("disk_full_under_load", Needs::Mounts, disk::full_under_load),
@@ -47,6 +47,7 @@ pub const FAULTS: [Fault; 25] = [
     ("io_no_space_reported_late", Needs::Nothing, io::no_space_reported_late),
     ("io_read_only_disk", Needs::Nothing, io::read_only_disk),
     ("files_exhausted", Needs::Nothing, limits::files_exhausted),
+    ("waiting_refused", Needs::Nothing, limits::waiting_refused),
     ("files_few_from_the_start", Needs::Nothing, limits::files_few_from_the_start),
     ("threads_exhausted", Needs::Groups, limits::threads_exhausted),
     ("threads_refused", Needs::Nothing, limits::threads_refused),
