@@ -192,7 +192,7 @@ packages:
     apt-get update -q
     DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
         cyrus-imapd cyrus-murder cyrus-clients cyrus-admin cyrus-replication \
-        sasl2-bin libsasl2-modules rsyslog mmdebstrap openssl < /dev/null
+        sasl2-bin db-util libsasl2-modules rsyslog mmdebstrap openssl < /dev/null
 
 # Have a syslog daemon write /var/log/syslog, where Cyrus says what it does (root).
 syslog:

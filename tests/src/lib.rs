@@ -6,12 +6,14 @@
 //! - [`world`]: a server in memory, around the bare core;
 //! - [`simulation`]: whole murders around that world, drawn from seeds;
 //! - [`daemon`]: the daemons as processes;
+//! - [`cyrus_sasl`]: the programs of Cyrus SASL;
 //! - [`client`]: a blocking client, and [`tls`] for it;
 //! - [`history`]: what clients know, and whether what is found afterwards can be;
 //! - [`load`]: clients that put a daemon under load until it ends;
 //! - [`preload`]: directories that are full from the start.
 
 pub mod client;
+pub mod cyrus_sasl;
 pub mod daemon;
 pub mod deflate;
 pub mod history;

@@ -5,6 +5,7 @@
 //! happened and what to do, with an exit code of sysexits(3).
 
 mod check;
+mod import;
 mod user;
 
 use std::ffi::OsString;
@@ -108,7 +109,7 @@ struct Place {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Add, list and remove the users that backends and frontends log in as
+    /// Add, import, list and remove the users that backends and frontends log in as
     #[command(subcommand, after_help = "A running daemon takes changes over when it gets SIGHUP.")]
     User(UserCommand),
     /// Check the configuration and the users, and show what is in force; changes nothing
@@ -123,6 +124,21 @@ enum UserCommand {
     Add {
         /// The user's name
         name: String,
+    },
+    /// Take over the users and passwords of a Cyrus SASL database, all of them or none
+    ///
+    /// Reads what `db_dump -p /etc/sasldb2` says (`mdb_dump -n` where the database is LMDB's). What cannot be taken
+    /// over is told line by line. The list that `sasldblistusers2` makes has no passwords; it is told then who needs one.
+    Import {
+        /// What the dump said [default: standard input]
+        #[arg(value_name = "FILE|-")]
+        file: Option<PathBuf>,
+        /// Take over the users of this realm [default: the server's name]
+        #[arg(long, value_name = "REALM")]
+        realm: Option<String>,
+        /// Give users that are there already the passwords of the import
+        #[arg(long)]
+        replace: bool,
     },
     /// List the users' names
     List,
@@ -183,7 +199,7 @@ fn run(
         Some(Command::User(command)) => {
             let config = source.load()?;
             logging::init(&config.log)?;
-            user::run(program, command, &config.data_dir)
+            user::run(program, command, &config)
         }
     }
 }
@@ -199,8 +215,9 @@ fn parse(program: &'static str, args: impl IntoIterator<Item = OsString>) -> Res
             Ok(None)
         }
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let text =
-                format!("`user` needs one of: add NAME, list, remove NAME; see `{program} user --help`");
+            let text = format!(
+                "`user` needs one of: add NAME, import, list, remove NAME; see `{program} user --help`"
+            );
             Err(Fatal::new(Code::Usage, text))
         }
         Err(error) => Err(Fatal::new(Code::Usage, one_line(program, &error.to_string()))),

@@ -54,7 +54,7 @@ fn a_wrong_command_line_is_one_line_with_advice() {
             "unexpected argument '--lisen' found; a similar argument exists: '--listen'; see `mupdated --help`",
         ),
         (&["usr"], "unrecognized subcommand 'usr'"),
-        (&["user"], "`user` needs one of: add NAME, list, remove NAME; see"),
+        (&["user"], "`user` needs one of: add NAME, import, list, remove NAME; see"),
         (
             &["user", "add"],
             "the following required arguments were not provided: <NAME>; see `mupdated --help`",

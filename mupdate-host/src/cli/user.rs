@@ -1,19 +1,20 @@
-//! `user add`, `user list`, `user remove`.
+//! `user add`, `user list`, `user remove`; `user import` is next door.
 
 use std::io::{self, IsTerminal, Read};
-use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::UserCommand;
 use super::check::write;
+use super::{UserCommand, import};
+use crate::config::Config;
 use crate::exit::{Code, Fatal};
 use crate::users::{self, Added, Users};
 
 /// More than that is no password.
 const LONGEST: u64 = 4096;
 
-pub(super) fn run(program: &str, command: UserCommand, data_dir: &Path) -> Result<(), Fatal> {
+pub(super) fn run(program: &str, command: UserCommand, config: &Config) -> Result<(), Fatal> {
+    let data_dir = config.data_dir.as_path();
     let out = &mut io::stdout().lock();
     let file = users::path(data_dir);
     let later = format!("a running {program} takes it over on SIGHUP");
@@ -27,6 +28,12 @@ pub(super) fn run(program: &str, command: UserCommand, data_dir: &Path) -> Resul
                 Added::Changed => "has a new password",
             };
             write(out, format_args!("{name} {done} in {}; {later}\n", file.display()))
+        }
+        UserCommand::Import { file: from, realm, replace } => {
+            let input = import::open(from.as_deref())?;
+            let wanted = import::wanted(realm.as_deref(), &config.server_name);
+            let done = import::run(program, input, wanted, data_dir, replace, &mut io::stderr().lock())?;
+            write(out, format_args!("{done} in {}; {later}\n", file.display()))
         }
         UserCommand::List => {
             for name in Users::load(data_dir)?.names() {

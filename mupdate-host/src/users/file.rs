@@ -1,5 +1,6 @@
 //! Reading and replacing the users file.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -28,6 +29,20 @@ pub fn add(data_dir: &Path, name: &str, password: &[u8]) -> Result<Added, UsersE
     let name = user_name(name).map_err(UsersError::Name)?;
     let password: Zeroizing<Vec<u8>> = prepare(password).map_err(UsersError::Password)?;
     let record = ScramRecord::new(&password).map_err(UsersError::Random)?;
+    let [new, _] = add_all(data_dir, &BTreeMap::from([(name.as_ref(), record)]), true)?;
+    Ok(if new == 0 { Added::Changed } else { Added::New })
+}
+
+/// Puts these records into the users file, all of them or none; how many users are new, and how many were there. The
+/// names have to be in the form that [`user_name`] gives.
+///
+/// # Errors
+/// Without `replace`, a user is there already; the users file has wrong lines, or the operating system refuses.
+pub fn add_all(
+    data_dir: &Path,
+    records: &BTreeMap<&str, ScramRecord>,
+    replace_old: bool,
+) -> Result<[usize; 2], UsersError> {
     make_dir(data_dir)?;
     let _lock = lock(data_dir)?;
     let file = path(data_dir);
@@ -35,11 +50,17 @@ pub fn add(data_dir: &Path, name: &str, password: &[u8]) -> Result<Added, UsersE
         Err(UsersError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => read?,
     };
-    let line = format!("{name}:{record}");
-    let (text, found) = edit(&file, &text, &name, Some(&line))?;
+    let lines = records.iter().map(|(name, record)| (*name, Some(format!("{name}:{record}")))).collect();
+    let (text, found) = edit_all(&file, &text, &lines)?;
+    if !replace_old && !found.is_empty() {
+        return Err(UsersError::There(found.into_iter().map(str::to_owned).collect()));
+    }
+    let counts = [records.len() - found.len(), found.len()];
     replace(data_dir, &file, text.as_bytes())?;
-    first::forget_password(data_dir, &name);
-    Ok(if found { Added::Changed } else { Added::New })
+    for name in records.keys() {
+        first::forget_password(data_dir, name);
+    }
+    Ok(counts)
 }
 
 /// Removes a user; says whether there was one of this name.
@@ -66,20 +87,38 @@ pub(super) fn edit(
     name: &str,
     line: Option<&str>,
 ) -> Result<(String, bool), UsersError> {
+    let lines = BTreeMap::from([(name, line.map(str::to_owned))]);
+    let (edited, found) = edit_all(file, text, &lines)?;
+    Ok((edited, !found.is_empty()))
+}
+
+/// The same for many users; and which of them were there.
+fn edit_all<'a>(
+    file: &Path,
+    text: &str,
+    lines: &BTreeMap<&'a str, Option<String>>,
+) -> Result<(String, BTreeSet<&'a str>), UsersError> {
     super::Users::parse(text).map_err(|lines| UsersError::Wrong { path: file.to_owned(), lines })?;
-    let (mut edited, mut found) = (String::with_capacity(text.len() + 256), false);
-    for old in text.lines() {
-        let is_theirs = matches!(parse_line(old), Ok(Some((user, _))) if user == name);
-        found |= is_theirs;
-        if let Some(kept) = if is_theirs { line } else { Some(old) } {
-            edited.push_str(kept);
-            edited.push('\n');
-        }
-    }
-    if let Some(line) = line.filter(|_| !found) {
+    let (mut edited, mut found) = (String::with_capacity(text.len() + 256), BTreeSet::new());
+    let mut push = |line: &str| {
         edited.push_str(line);
         edited.push('\n');
+    };
+    for old in text.lines() {
+        let user = parse_line(old).ok().flatten().map(|(user, _)| user);
+        match user.and_then(|user| lines.get_key_value(user.as_ref())) {
+            None => push(old),
+            Some((name, line)) => {
+                found.insert(*name);
+                line.as_deref().into_iter().for_each(&mut push);
+            }
+        }
     }
+    lines
+        .iter()
+        .filter(|(name, _)| !found.contains(*name))
+        .filter_map(|(_, line)| line.as_deref())
+        .for_each(push);
     Ok((edited, found))
 }
 

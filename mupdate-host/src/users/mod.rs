@@ -8,6 +8,7 @@ mod first;
 #[cfg(feature = "harness")]
 #[doc(hidden)]
 pub mod harness;
+pub mod import;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use file::{Added, add, remove};
+pub use file::{Added, add, add_all, remove};
 pub use first::{FIRST_USER, FirstUser, first_start};
 
 use crate::exit::{Code, Fatal};
@@ -142,6 +143,8 @@ pub enum UsersError {
         /// Every wrong line.
         lines: Vec<WrongLine>,
     },
+    /// These users are there already; never empty.
+    There(Vec<String>),
     /// The name cannot be a user's.
     Name(&'static str),
     /// The password cannot be one.
@@ -167,6 +170,14 @@ impl fmt::Display for UsersError {
                     count => write!(f, ", and {} more", count - 3),
                 }
             }
+            Self::There(names) => {
+                let shown = names.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+                write!(f, "there already: {shown}")?;
+                match names.len() {
+                    ..=10 => Ok(()),
+                    count => write!(f, " and {} more", count - 10),
+                }
+            }
             Self::Name(reason) | Self::Password(reason) => f.write_str(reason),
             Self::Random(error) => write!(f, "no random octets: {error}"),
         }
@@ -183,6 +194,9 @@ impl From<UsersError> for Fatal {
             }
             UsersError::Wrong { .. } => {
                 Self::new(Code::Data, format!("{error}; correct the line or remove it"))
+            }
+            UsersError::There(_) => {
+                Self::new(Code::Data, format!("{error}; --replace gives them the new passwords"))
             }
             UsersError::Name(_) => Self::new(Code::Usage, format!("{error}; choose another name")),
             UsersError::Password(_) => Self::new(Code::Data, format!("{error}; choose another password")),
