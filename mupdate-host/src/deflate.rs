@@ -11,6 +11,9 @@ pub mod harness;
 use bytes::{Buf, BytesMut};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
+/// Octets that may come out of however little went in, and beyond which it counts how little that was.
+const WINDOW: u64 = 1 << 20;
+
 /// Octets that one step of the compressor may add.
 const STEP: usize = 8 * 1024;
 
@@ -59,15 +62,23 @@ pub struct Inflater {
     pending: BytesMut,
     /// The last step filled its buffer, so the decoder may hold more without any new input.
     more: bool,
+    growth: Growth,
 }
 
 impl Default for Inflater {
+    /// One that lets its input grow as it likes.
     fn default() -> Self {
-        Self { state: Decompress::new(false), pending: BytesMut::new(), more: false }
+        Self::new(None)
     }
 }
 
 impl Inflater {
+    /// One whose output is no more than `most` times its input; `None` is without limit.
+    pub fn new(most: Option<u32>) -> Self {
+        let growth = Growth { most, taken: 0, given: 0 };
+        Self { state: Decompress::new(false), pending: BytesMut::new(), more: false, growth }
+    }
+
     /// Keep what came from the socket.
     pub fn push(&mut self, wire: &[u8]) {
         self.pending.extend_from_slice(wire);
@@ -86,7 +97,7 @@ impl Inflater {
     /// Decode up to `plain.len()` octets; says how many. None only means that more input is needed.
     ///
     /// # Errors
-    /// What the peer sent is not deflate, or says that it ends, which RFC 4978 has no use for.
+    /// What the peer sent is not deflate, or says that it ends, which RFC 4978 has no use for; or it grows too much.
     pub fn step(&mut self, plain: &mut [u8]) -> Result<usize, DeflateError> {
         let (taken, given) = (self.state.total_in(), self.state.total_out());
         let status = self
@@ -97,12 +108,39 @@ impl Inflater {
         let given = difference(given, self.state.total_out()).min(plain.len());
         self.pending.advance(taken);
         self.more = given == plain.len();
+        self.growth.count(taken, given)?;
         match status {
             Status::StreamEnd => Err(DeflateError::Ended),
             // Neither side moved although there is input: the decoder will never take it.
             _ if taken == 0 && given == 0 && !self.pending.is_empty() => Err(DeflateError::NotDeflate),
             _ => Ok(given),
         }
+    }
+}
+
+/// How much grew out of how little, lately: what came long ago counts for less and less, so that nobody can save up for a
+/// bomb.
+#[derive(Debug)]
+struct Growth {
+    most: Option<u32>,
+    taken: u64,
+    given: u64,
+}
+
+impl Growth {
+    fn count(&mut self, taken: usize, given: usize) -> Result<(), DeflateError> {
+        let Some(most) = self.most else { return Ok(()) };
+        self.taken += taken as u64;
+        self.given += given as u64;
+        if self.given < WINDOW {
+            return Ok(());
+        }
+        if self.given > self.taken * u64::from(most) {
+            return Err(DeflateError::Grows);
+        }
+        self.taken /= 2;
+        self.given /= 2;
+        Ok(())
     }
 }
 
@@ -118,6 +156,8 @@ pub enum DeflateError {
     NotDeflate,
     /// Peer: the deflate stream was ended while the connection goes on.
     Ended,
+    /// Peer: what it sent grows to more than is allowed.
+    Grows,
     /// Us: the compressor refused to work.
     Broken,
 }
@@ -127,6 +167,7 @@ impl std::fmt::Display for DeflateError {
         f.write_str(match self {
             Self::NotDeflate => "the peer's octets are not a deflate stream",
             Self::Ended => "the peer ended its deflate stream",
+            Self::Grows => "what the peer compressed grows too much",
             Self::Broken => "the compressor failed",
         })
     }
@@ -188,6 +229,53 @@ mod tests {
         assert_eq!(inflater.step(&mut plain), Ok(1000));
         assert!(inflater.ready());
         assert!(!inflater.pending.is_empty(), "most of the input was not looked at");
+    }
+
+    /// How many octets come out of this until it is refused.
+    fn grown(inflater: &mut Inflater, wire: &[u8]) -> Result<usize, usize> {
+        inflater.push(wire);
+        let (mut plain, mut all) = ([0; 1024], 0);
+        while inflater.ready() {
+            match inflater.step(&mut plain) {
+                Ok(0) => break,
+                Ok(length) => all += length,
+                Err(error) => {
+                    assert_eq!(error, DeflateError::Grows);
+                    return Err(all);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn a_bomb_is_refused_as_soon_as_it_is_seen_to_be_one() {
+        let mut wire = BytesMut::new();
+        let mut deflater = Deflater(Compress::new(Compression::best(), false));
+        deflater.burst(&vec![b'a'; 10_000_000], &mut wire).expect("compress");
+        let most = usize::try_from(WINDOW).expect("small");
+        assert_eq!(grown(&mut Inflater::new(Some(200)), &wire), Err(most - 1024));
+        assert_eq!(grown(&mut Inflater::new(Some(2000)), &wire), Ok(10_000_000));
+        assert_eq!(grown(&mut Inflater::new(None), &wire), Ok(10_000_000));
+    }
+
+    #[test]
+    fn an_honest_list_grows_as_it_likes_and_saves_nothing_up_for_a_bomb() {
+        // What a backend sends that tells of all it has: one ACL for everything, which is as good as it gets.
+        let acl = "anyone\tlrswipkxtecda\tgroup:staff\tlrs\t".repeat(5);
+        let list: String = (0..100_000)
+            .map(|number| format!("A{number} ACTIVATE \"user.u{number}\" \"be1!default\" \"{acl}\"\r\n"))
+            .collect();
+        let (mut deflater, mut wire) = (Deflater(Compress::new(Compression::best(), false)), BytesMut::new());
+        deflater.burst(list.as_bytes(), &mut wire).expect("compress");
+        let ratio = list.len() / wire.len();
+        assert!((20..100).contains(&ratio), "{ratio}");
+        let mut inflater = Inflater::new(Some(200));
+        assert_eq!(grown(&mut inflater, &wire), Ok(list.len()));
+        wire.clear();
+        deflater.burst(&vec![b'a'; 50_000_000], &mut wire).expect("compress");
+        let more = grown(&mut inflater, &wire).expect_err("a bomb");
+        assert!(more < 4 << 20, "{more} octets of a bomb after {} of a list", list.len());
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub struct Settings {
     pub ipv6_prefix: u8,
     /// How many of them may be logged in as one user.
     pub connections_per_user: Option<usize>,
+    /// How many times compressed input may grow.
+    pub deflate_ratio: Option<u32>,
     /// How long a peer may take nothing of what waits for it.
     pub stall: Duration,
     /// Certificates and all that, if there is TLS.
@@ -204,6 +206,7 @@ impl Settings {
             connections_per_address: limits.connections_per_address,
             ipv6_prefix: limits.ipv6_prefix,
             connections_per_user: limits.connections_per_user,
+            deflate_ratio: limits.deflate_ratio,
             stall: limits.stall,
             tls,
         }

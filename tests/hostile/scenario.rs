@@ -48,6 +48,9 @@ const fn scenario(
     Scenario { name, what, peers, mailboxes, settings: "", memory: memory + SLACK }
 }
 
+/// Bombs go off. By default they are cut off at once.
+const BOMBS: &str = "limits.deflate_ratio = 0";
+
 const MANY: u32 = 100_000;
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -129,26 +132,42 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
     scenario("pipelines_read", "200 clients pipeline without end", MANY, 200 * BUSY, peers::pipelines_read),
     scenario("pipelines_unread", "the same, and read no answer", MANY, 200 * BUSY, peers::pipelines_unread),
+    Scenario {
+        settings: BOMBS,
+        ..scenario(
+            "bombs_of_commands",
+            "50 clients inflate to gigabytes of commands",
+            0,
+            50 * (BUSY + DEFLATE),
+            peers::bombs_of_commands,
+        )
+    },
+    Scenario {
+        settings: BOMBS,
+        ..scenario(
+            "bombs_of_one_line",
+            "50 clients inflate to one endless line",
+            0,
+            50 * (BUSY + DEFLATE),
+            peers::bombs_of_one_line,
+        )
+    },
+    Scenario {
+        settings: BOMBS,
+        ..scenario(
+            "bombs_of_lists",
+            "50 clients inflate to LISTs, compressed both ways",
+            MANY,
+            50 * (BUSY + DEFLATE),
+            peers::bombs_of_lists,
+        )
+    },
     scenario(
-        "bombs_of_commands",
-        "50 clients inflate to gigabytes of commands",
+        "bombs_cut_off",
+        "50 clients inflate to gigabytes of commands, are dropped for that and come back",
         0,
         50 * (BUSY + DEFLATE),
         peers::bombs_of_commands,
-    ),
-    scenario(
-        "bombs_of_one_line",
-        "50 clients inflate to one endless line",
-        0,
-        50 * (BUSY + DEFLATE),
-        peers::bombs_of_one_line,
-    ),
-    scenario(
-        "bombs_of_lists",
-        "50 clients inflate to LISTs, compressed both ways",
-        MANY,
-        50 * (BUSY + DEFLATE),
-        peers::bombs_of_lists,
     ),
     scenario("both_full", "50 clients send and are sent 10 MiB at once", 0, 50 * BUSY, peers::both_full),
     scenario("wrong_passwords", "500 clients try passwords", 0, 500 * IDLE, peers::wrong_passwords),

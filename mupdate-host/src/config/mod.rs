@@ -96,6 +96,8 @@ pub struct LimitSettings {
     pub idle: Option<Duration>,
     /// Time after which a peer is dropped that takes none of the octets waiting for it.
     pub stall: Duration,
+    /// Times that compressed input may grow; `None` is without limit.
+    pub deflate_ratio: Option<u32>,
     /// Failed logins after which a connection is closed.
     pub login_failures: u32,
     /// Time for which the answer to a failed login is held back; twice as long with each that is counted.
@@ -185,6 +187,8 @@ impl Default for LimitSettings {
             // A backend that moves a user holds one connection through the whole copy.
             idle: None,
             stall: Duration::from_secs(300),
+            // Mailboxes with names and ACLs much alike come to 50, deflate itself to 1,032.
+            deflate_ratio: Some(200),
             login_failures: 3,
             login_delay: Duration::from_secs(1),
             login_delay_max: Duration::from_secs(16),
@@ -232,6 +236,7 @@ const NAMES: Names = &[
             "login_seconds",
             "idle_seconds",
             "stall_seconds",
+            "deflate_ratio",
             "login_failures",
             "login_delay_ms",
             "login_delay_max_ms",
@@ -407,14 +412,13 @@ impl LimitSettings {
             seconds(0..=2_592_000)(value).map(|time| Some(time).filter(|time| !time.is_zero()))
         });
         table.read("stall_seconds", &mut self.stall, seconds(1..=86_400));
+        table.read("deflate_ratio", &mut self.deflate_ratio, unless_zero(10_000));
         table.read("login_failures", &mut self.login_failures, number(1..=1000));
         table.read("login_delay_ms", &mut self.login_delay, millis(0..=60_000));
         // A raised delay raises the longest, unless that is said too.
         self.login_delay_max = self.login_delay_max.max(self.login_delay);
         table.read("login_delay_max_ms", &mut self.login_delay_max, millis(0..=60_000));
-        table.read("login_refuse_after", &mut self.login_refuse_after, |value| {
-            number(0..=1_000_000)(value).map(|failures| Some(failures).filter(|failures| *failures > 0))
-        });
+        table.read("login_refuse_after", &mut self.login_refuse_after, unless_zero(1_000_000));
         table.read("login_forget_seconds", &mut self.login_forget, seconds(1..=86_400));
         table.read("output_buffer", &mut self.output_buffer, octets(4096..=64 * MIB));
         table.read("batch", &mut self.batch, number(1..=100_000));
@@ -425,9 +429,7 @@ impl StoreSettings {
     fn read(&mut self, table: &Section<'_, '_>) {
         table.read("map_size", &mut self.map_size, octets(1 << 20..=64 << 40));
         table.read("tombstones", &mut self.tombstones, number(0..=1_000_000_000));
-        table.read("readers", &mut self.readers, |value| {
-            number(0..=1_000_000)(value).map(|readers| Some(readers).filter(|readers| *readers > 0))
-        });
+        table.read("readers", &mut self.readers, unless_zero(1_000_000));
     }
 }
 

@@ -222,8 +222,12 @@ where
 }
 
 /// A whole number up to a bound, in which 0 stands for none.
-pub fn unless_zero(most: usize) -> impl Fn(&DeValue<'_>) -> Result<Option<usize>, String> {
-    move |value| number(0..=most)(value).map(|number| Some(number).filter(|number| *number > 0))
+pub fn unless_zero<T>(most: T) -> impl Fn(&DeValue<'_>) -> Result<Option<T>, String>
+where
+    T: TryFrom<u64> + PartialOrd + std::fmt::Display + Default,
+{
+    let number = number(T::default()..=most);
+    move |value| number(value).map(|number| Some(number).filter(|number| *number > T::default()))
 }
 
 /// A number of octets within bounds: a number, or a string as in "64KiB".

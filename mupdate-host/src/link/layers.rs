@@ -38,7 +38,7 @@ pub(super) struct Layers {
     wire: BytesMut,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Deflate {
     inflater: Inflater,
     deflater: Deflater,
@@ -52,13 +52,15 @@ pub(super) enum LayerError {
 }
 
 impl Layers {
-    /// From here on everything is compressed, both ways. Whatever came before was for the session.
-    pub fn compress(&mut self) {
+    /// From here on everything is compressed, both ways, and what comes in may grow `most` times. Whatever came before was
+    /// for the session.
+    pub fn compress(&mut self, most: Option<u32>) {
         debug_assert!(
             self.plain.is_empty(),
             "octets that were sent ahead of a layer are not taken for its own"
         );
-        self.deflate = Some(Box::default());
+        let inflater = Inflater::new(most);
+        self.deflate = Some(Box::new(Deflate { inflater, deflater: Deflater::default() }));
     }
 
     pub fn compressed(&self) -> bool {

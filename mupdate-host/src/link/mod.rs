@@ -34,8 +34,14 @@ pub use self::{
     pump::{Linger, Readiness},
     turns::Turns,
 };
-use self::{layers::Layers, request::Requests, turns::Turn};
-use crate::{connections::Place, inbox::Inbox, listen::Entrance, service::Service, tls::Tls};
+use self::{
+    layers::{LayerError, Layers},
+    request::Requests,
+    turns::Turn,
+};
+use crate::{
+    connections::Place, deflate::DeflateError, inbox::Inbox, listen::Entrance, service::Service, tls::Tls,
+};
 
 /// Steps of a session that need no [turn](Turns) however long they take. A command takes three, and whoever sends one at a
 /// time is not to wait for a turn because the system had something else to do meanwhile.
@@ -73,6 +79,8 @@ pub struct Link {
     /// What the session says, before it goes through the layers.
     out: BytesMut,
     high_water: usize,
+    /// How many times compressed input may grow.
+    deflate_ratio: Option<u32>,
     stall: Duration,
     /// Since when the peer has taken none of the octets waiting for it.
     waiting_since: Option<Instant>,
@@ -150,6 +158,7 @@ impl Link {
             tls: settings.tls.clone(),
             out: BytesMut::new(),
             high_water: settings.session.high_water,
+            deflate_ratio: settings.deflate_ratio,
             stall: settings.stall,
             waiting_since: None,
             deaf: false,
@@ -312,9 +321,18 @@ impl Link {
                 given = !plain.is_empty();
                 session.receive(plain, now);
             });
-            if let Err(error) = step {
-                self.layer_failed(&error);
-                return false;
+            match step {
+                Ok(()) => {}
+                Err(LayerError::Deflate(error @ DeflateError::Grows)) => {
+                    self.log_failure(&error);
+                    // The layer itself is sound: the peer can be told. The session takes nothing more after that.
+                    self.session.shutdown("compressed input grows too much");
+                    return true;
+                }
+                Err(error) => {
+                    self.layer_failed(&error);
+                    return false;
+                }
             }
         }
         given
@@ -329,7 +347,7 @@ impl Link {
         }
         match layer {
             Layer::Deflate => {
-                self.layers.compress();
+                self.layers.compress(self.deflate_ratio);
                 self.in_place(now);
             }
             Layer::Tls => self.begin_tls(),
@@ -430,9 +448,13 @@ impl Link {
     }
 
     fn layer_failed(&mut self, error: &dyn std::error::Error) {
+        self.log_failure(error);
+        self.end = Some(End::Layer);
+    }
+
+    fn log_failure(&self, error: &dyn std::error::Error) {
         info!(connection = self.place.number(), peer = %self.requests.peer(), user = self.session.principal(),
               %error, "closed");
-        self.end = Some(End::Layer);
     }
 
     fn log_end(&self, reason: &Reason) {
