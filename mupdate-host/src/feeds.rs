@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mupdate_core::directory::{Event, Feed, Filter, Revision};
+use mupdate_core::directory::{Event, Feed, Filter, News, Revision};
 use mupdate_proto::Location;
 
 use crate::inbox::Inbox;
@@ -18,12 +18,14 @@ pub type SharedFeed = Arc<Mutex<Feed>>;
 ///
 /// - An event is in every feed that wants it before [`published`](Feeds::published) says so, and before the
 ///   backend that caused it is answered.
-/// - Each subscriber is woken at most once a batch, and only if its feed was empty.
-/// - Publishing never waits for a subscriber: a feed is locked only as long as it takes to put a name in or to take
-///   one out.
+/// - Each subscriber is woken at most once a batch, and only if its feed was empty, or asks to be sorted.
+/// - Publishing never waits for a subscriber: a feed is locked only as long as it takes to take a name out, or to sort in
+///   some thousand.
 #[derive(Debug)]
 pub struct Feeds {
     registry: Mutex<Registry>,
+    /// What may be in some feed already.
+    announced: AtomicU64,
     published: AtomicU64,
 }
 
@@ -43,7 +45,11 @@ impl Feeds {
     /// A registry without subscribers, for a store that is at this revision.
     #[must_use]
     pub fn new(revision: Revision) -> Arc<Self> {
-        Arc::new(Self { registry: Mutex::default(), published: AtomicU64::new(revision) })
+        Arc::new(Self {
+            registry: Mutex::default(),
+            announced: AtomicU64::new(revision),
+            published: AtomicU64::new(revision),
+        })
     }
 
     /// Follow the directory from now on. Whatever is not committed and published yet comes through the feed; so
@@ -60,15 +66,12 @@ impl Feeds {
 
     /// Put the events of one commit, which made `revision`, into the feeds.
     pub fn publish(&self, events: &[Event], revision: Revision) {
+        let news = News::from(events);
         let mut woken = Vec::new();
+        // Before anything is in a feed; whoever finds it there sees this too, as the feed was locked in between.
+        self.announced.store(revision, Ordering::Release);
         for (feed, inbox) in self.followers() {
-            let mut wake = false;
-            let mut feed = lock(&feed);
-            for event in events {
-                wake |= feed.publish(event);
-            }
-            drop(feed);
-            if wake {
+            if lock(&feed).publish(&news) {
                 woken.push(inbox);
             }
         }
@@ -141,6 +144,12 @@ impl Subscription {
     #[must_use]
     pub fn behind(&self) -> usize {
         lock(&self.feed).len()
+    }
+
+    /// No change in any feed is later than this revision.
+    #[must_use]
+    pub fn announced(&self) -> Revision {
+        self.feeds.announced.load(Ordering::Acquire)
     }
 
     /// As [`Feeds::published`].

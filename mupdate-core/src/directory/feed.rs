@@ -6,6 +6,7 @@
 //! rename the old name goes before the new one comes.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use mupdate_proto::{MailboxName, ServerName};
 
@@ -40,19 +41,53 @@ impl Filter {
     }
 }
 
+/// What one commit has changed, for all feeds.
+#[derive(Debug)]
+pub struct News<'events> {
+    events: &'events [Event],
+    names: Arc<[MailboxName]>,
+}
+
+impl<'events> From<&'events [Event]> for News<'events> {
+    fn from(events: &'events [Event]) -> Self {
+        Self { events, names: events.iter().map(|event| event.mailbox.clone()).collect() }
+    }
+}
+
 /// The names that changed since one subscriber was last sent them.
+///
+/// - Each name waits once, in the order of first changes, but for those that have come and are not sorted in yet.
+/// - Publishing costs a feed of everything next to nothing, however much has changed: hundreds of feeds are filled by one
+///   writer, but each is emptied by its own subscriber, who does the rest.
+/// - At most [`Feed::UNSORTED`] names and one commit's are not sorted in.
 #[derive(Debug)]
 pub struct Feed {
     filter: Filter,
     queue: VecDeque<MailboxName>,
     queued: BTreeSet<MailboxName>,
     popped: u64,
+    unsorted: Vec<Arc<[MailboxName]>>,
+    /// How many names that is.
+    unsorted_names: usize,
 }
 
 impl Feed {
+    /// So many names wait to be sorted in before a subscriber is asked to do so.
+    const MANY: usize = 1024;
+
+    /// So many are sorted in by whoever publishes, when the subscriber has not done it.
+    pub const UNSORTED: usize = 8 * Self::MANY;
+
     /// An empty feed.
     pub fn new(filter: Filter) -> Self {
-        Self { filter, queue: VecDeque::new(), queued: BTreeSet::new(), popped: 0 }
+        Self {
+            filter,
+            queue: VecDeque::new(),
+            queued: BTreeSet::new(),
+            popped: 0,
+            unsorted: Vec::new(),
+            unsorted_names: 0,
+        }
     }
 
     /// What this feed lets in.
@@ -60,38 +95,75 @@ impl Feed {
         &self.filter
     }
 
-    /// Something changed. True if the feed was empty and no longer is: now its subscriber needs to be woken.
-    pub fn publish(&mut self, event: &Event) -> bool {
-        let was_empty = self.is_empty();
-        if self.filter.wants(event) {
-            self.touch(event.mailbox.clone());
+    /// Something changed. True if the subscriber needs to be woken: the feed was empty and no longer is, or so much has
+    /// come that it is to be [sorted in](Self::sort_in), even while nothing can be sent.
+    pub fn publish(&mut self, news: &News<'_>) -> bool {
+        let (was_empty, before) = (self.is_empty(), self.unsorted_names);
+        match self.filter {
+            Filter::All if news.names.is_empty() => {}
+            Filter::All => {
+                self.unsorted_names += news.names.len();
+                self.unsorted.push(Arc::clone(&news.names));
+            }
+            Filter::Servers(_) => {
+                for event in news.events {
+                    if self.filter.wants(event) {
+                        self.touch(event.mailbox.clone());
+                    }
+                }
+            }
         }
-        was_empty && !self.is_empty()
+        let much = before < Self::MANY && self.unsorted_names >= Self::MANY;
+        if self.unsorted_names > Self::UNSORTED {
+            self.sort_in();
+        }
+        much || (was_empty && !self.is_empty())
     }
 
     /// A name is to be announced (again), whatever the filter thinks of it.
     pub fn touch(&mut self, mailbox: MailboxName) {
+        self.sort_in();
+        self.put(mailbox);
+    }
+
+    fn put(&mut self, mailbox: MailboxName) {
         if self.queued.insert(mailbox.clone()) {
             self.queue.push_back(mailbox);
         }
     }
 
+    /// Does what publishing has left to do.
+    pub fn sort_in(&mut self) {
+        self.unsorted_names = 0;
+        for names in std::mem::take(&mut self.unsorted) {
+            for name in &*names {
+                self.put(name.clone());
+            }
+        }
+    }
+
+    /// Whether that is worth being done while nothing can be sent.
+    pub fn is_unsorted(&self) -> bool {
+        self.unsorted_names >= Self::MANY
+    }
+
     /// The name that has waited longest. Look it up only after this: a change from now on queues it again.
     pub fn pop(&mut self) -> Option<MailboxName> {
+        self.sort_in();
         let mailbox = self.queue.pop_front()?;
         self.queued.remove(&mailbox);
         self.popped += 1;
         Some(mailbox)
     }
 
-    /// How many names wait.
+    /// How many names wait; while some are not sorted in, they may be fewer.
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.unsorted_names
     }
 
     /// Whether no name waits.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.len() == 0
     }
 
     /// How many names have ever been popped: the position of the subscriber.
@@ -100,7 +172,8 @@ impl Feed {
     }
 
     /// The position at which everything that waits now has been popped: what a barrier waits for.
-    pub fn end(&self) -> u64 {
+    pub fn end(&mut self) -> u64 {
+        self.sort_in();
         self.popped + self.queue.len() as u64
     }
 }
@@ -126,6 +199,14 @@ mod tests {
             takeover_from: None,
         }
     }
+    fn publish(
+        feed: &mut Feed,
+        mailbox: &'static str,
+        before: Option<&'static str>,
+        after: Option<&'static str>,
+    ) -> bool {
+        feed.publish(&News::from(&[event(mailbox, before, after)][..]))
+    }
     fn drain(feed: &mut Feed) -> Vec<MailboxName> {
         std::iter::from_fn(|| feed.pop()).collect()
     }
@@ -133,9 +214,9 @@ mod tests {
     #[test]
     fn each_name_waits_once_in_the_order_of_first_changes() {
         let mut feed = Feed::new(Filter::All);
-        assert!(feed.publish(&event("old", Some("be1!"), None)));
-        assert!(!feed.publish(&event("new", None, Some("be1!"))));
-        assert!(!feed.publish(&event("old", None, Some("be2!"))));
+        assert!(publish(&mut feed, "old", Some("be1!"), None));
+        assert!(!publish(&mut feed, "new", None, Some("be1!")));
+        assert!(!publish(&mut feed, "old", None, Some("be2!")));
         feed.touch(name("new"));
         feed.touch(name("again"));
         assert_eq!(drain(&mut feed), [name("old"), name("new"), name("again")]);
@@ -145,9 +226,9 @@ mod tests {
     #[test]
     fn a_popped_name_can_come_again() {
         let mut feed = Feed::new(Filter::All);
-        assert!(feed.publish(&event("a", None, Some("be1!"))));
+        assert!(publish(&mut feed, "a", None, Some("be1!")));
         assert_eq!(feed.pop(), Some(name("a")));
-        assert!(feed.publish(&event("a", Some("be1!"), None)));
+        assert!(publish(&mut feed, "a", Some("be1!"), None));
         assert_eq!(drain(&mut feed), [name("a")]);
         assert_eq!(feed.pop(), None);
         assert_eq!(feed.popped(), 2);
@@ -173,11 +254,33 @@ mod tests {
     fn a_partial_feed_sees_mailboxes_come_and_go() {
         let server = ServerName::new("be1").expect("a legal server name");
         let mut feed = Feed::new(Filter::Servers(BTreeSet::from([server])));
-        assert!(!feed.publish(&event("elsewhere", Some("be2!"), Some("be3!"))));
-        assert!(!feed.publish(&event("similar", None, Some("be11!"))));
-        assert!(feed.publish(&event("leaves", Some("be1!p"), Some("be2!"))));
-        assert!(!feed.publish(&event("comes", Some("be2!"), Some("be1"))));
-        assert!(!feed.publish(&event("ends", Some("be1!"), None)));
+        assert!(!publish(&mut feed, "elsewhere", Some("be2!"), Some("be3!")));
+        assert!(!publish(&mut feed, "similar", None, Some("be11!")));
+        assert!(publish(&mut feed, "leaves", Some("be1!p"), Some("be2!")));
+        assert!(!publish(&mut feed, "comes", Some("be2!"), Some("be1")));
+        assert!(!publish(&mut feed, "ends", Some("be1!"), None));
         assert_eq!(drain(&mut feed), [name("leaves"), name("comes"), name("ends")]);
+    }
+
+    #[test]
+    fn what_nobody_takes_out_is_sorted_in_now_and_then() {
+        let mut feed = Feed::new(Filter::All);
+        let events = ["a", "b", "c", "a"].map(|name| event(name, None, Some("be1!")));
+        let news = News::from(&events[..]);
+        let (mut woken, mut longest) = (0, 0);
+        let commits = 10 * Feed::UNSORTED / events.len();
+        for _ in 0..commits {
+            woken += usize::from(feed.publish(&news));
+            longest = longest.max(feed.len());
+        }
+        // Once since it was empty, and once each time that much had come.
+        assert_eq!(woken, 1 + 10);
+        assert_eq!(longest, 3 + Feed::UNSORTED);
+        assert!(feed.is_unsorted());
+        feed.sort_in();
+        assert!(!feed.is_unsorted());
+        assert_eq!((feed.len(), feed.end()), (3, 3));
+        assert_eq!(drain(&mut feed), [name("a"), name("b"), name("c")]);
+        assert!(!feed.publish(&News::from(&[][..])));
     }
 }

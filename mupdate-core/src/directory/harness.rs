@@ -2,12 +2,13 @@
 //! property fails.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 use mupdate_proto::{Acl, Location, MailboxName, ServerName};
 
 use super::{
-    Action, Batch, Change, Durable, Event, Feed, Filter, Learner, MemoryView, Order, Policy, Record, Refusal,
-    Selection, State, Verdict, View, at_risk, decide, risk_ranges, v36_name,
+    Action, Batch, Change, Durable, Event, Feed, Filter, Learner, MemoryView, News, Order, Policy, Record,
+    Refusal, Selection, State, Verdict, View, at_risk, decide, risk_ranges, v36_name,
 };
 
 /// Runs the actions that `data` spells against a directory in memory and against a model that shares no code
@@ -81,15 +82,15 @@ impl Subscriber {
 
     fn hear(&mut self, event: &Event) {
         let was_empty = self.feed.is_empty();
-        let woken = self.feed.publish(event);
+        let woken = self.feed.publish(&News::from(slice::from_ref(event)));
         assert_eq!(woken, was_empty && !self.feed.is_empty());
         assert!(woken || !was_empty || !self.feed.filter().wants(event));
-        assert!(self.feed.len() <= usize::from(Step::MAILBOXES), "each name waits once");
     }
 
     /// After that the subscriber knows all that the directory knows of the servers that it asked for.
     fn drain(&mut self, view: &MemoryView) {
         let end = self.feed.end();
+        assert!(self.feed.len() <= usize::from(Step::MAILBOXES), "each name waits once");
         while let Some(mailbox) = self.feed.pop() {
             let Ok(record) = view.get(&mailbox);
             match record {

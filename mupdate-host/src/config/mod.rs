@@ -195,7 +195,7 @@ impl Default for LimitSettings {
             login_refuse_after: Some(20),
             login_forget: Duration::from_secs(30),
             output_buffer: 64 << 10,
-            batch: 1024,
+            batch: 256,
         }
     }
 }

@@ -242,6 +242,7 @@ impl Link {
             self.requests.answer(&mut self.session, ticket, reply);
         }
         if taken.changed {
+            self.requests.sort_in();
             self.session.changed();
         }
         if taken.turn {

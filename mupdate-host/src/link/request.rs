@@ -16,6 +16,7 @@ use crate::{
     inbox::Inbox,
     service::Service,
     store::{Pager, Reannounce, StoreError},
+    sync::lock,
     tally::Share,
     writer::{Job, Memo, Origin},
 };
@@ -26,8 +27,8 @@ const UNREADABLE: &str = "the directory cannot be read; see the server's log";
 /// The right password, but one connection too many. Only whoever knows the password hears of it.
 const CROWDED: &str = "too many connections of this user";
 
-/// Changes that are so many that to read them is long work.
-const MANY: usize = 32;
+/// Changes, times the streams that are told of them at once, that are so many that to read them is long work.
+const MANY: usize = 512;
 
 /// What is not done at once, but in a [turn](super::Turns).
 #[derive(Debug)]
@@ -142,9 +143,7 @@ impl Requests {
                 Ok(())
             }
             Request::Reannounce => self.reannounce(session, ticket),
-            Request::Drain
-                if self.subscription.as_ref().is_some_and(|subscription| subscription.behind() > MANY) =>
-            {
+            Request::Drain if self.drain_is_long() => {
                 self.long = Some((ticket, Long::Drain));
                 Ok(())
             }
@@ -277,6 +276,22 @@ impl Requests {
             self.unreadable(session, ticket, &error);
         }
         true
+    }
+
+    /// The feed is to be kept in order even while the peer takes nothing.
+    pub fn sort_in(&self) {
+        if let Some(subscription) = &self.subscription {
+            let mut feed = lock(subscription.feed());
+            if feed.is_unsorted() {
+                feed.sort_in();
+            }
+        }
+    }
+
+    /// Reading what waits keeps others waiting, as all other streams were woken by the same changes.
+    fn drain_is_long(&self) -> bool {
+        let behind = self.subscription.as_ref().map_or(0, Subscription::behind);
+        behind * self.service.feeds.subscribers() > MANY
     }
 
     fn search(

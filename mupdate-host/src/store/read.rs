@@ -1,6 +1,6 @@
 //! Reads that are over at once: FIND, and what a feed has to tell.
 
-use heed::RoTxn;
+use heed::{RoTxn, WithoutTls};
 use mupdate_core::directory::{Revision, v36_key};
 use mupdate_core::server::{Finish, Row};
 use mupdate_proto::MailboxName;
@@ -20,11 +20,10 @@ impl Store {
     /// # Errors
     /// The store cannot be read. The sink was dropped without being finished: the request has to be failed.
     pub fn find(&self, mailbox: &MailboxName, mut rows: impl RowSink) -> Result<(), StoreError> {
-        self.show(mailbox.as_bytes(), |row| {
-            if let Some(row) = row {
-                rows.row(row);
-            }
-        })?;
+        let txn = self.inner.env.read_txn()?;
+        if let Some(row) = self.row(&txn, mailbox.as_bytes())? {
+            rows.row(row);
+        }
         rows.finish(Finish::End);
         Ok(())
     }
@@ -42,13 +41,15 @@ impl Store {
         mut rows: impl RowSink,
     ) -> Result<(), StoreError> {
         let feed = subscription.feed();
+        let mut view = None;
         while !rows.full() {
             let Some(mailbox) = lock(feed).pop() else { break };
-            // The transaction begins after the name has left the feed: a change that this one does not show yet puts
-            // the name in again.
-            let shown = self.show(mailbox.as_bytes(), |row| match row {
-                Some(row) => rows.row(row),
-                None => rows.gone(mailbox.as_bytes()),
+            let shown = self.view_of(&mut view, subscription).and_then(|txn| {
+                match self.row(txn, mailbox.as_bytes())? {
+                    Some(row) => rows.row(row),
+                    None => rows.gone(mailbox.as_bytes()),
+                }
+                Ok(())
             });
             if let Err(error) = shown {
                 lock(feed).touch(mailbox);
@@ -63,18 +64,40 @@ impl Store {
         Ok(())
     }
 
-    fn show(&self, mailbox: &[u8], show: impl FnOnce(Option<Row<'_>>)) -> Result<(), StoreError> {
-        let txn = self.inner.env.read_txn()?;
-        let tables = &self.inner.tables;
-        let Some(stored) = fetch(tables, &txn, mailbox)? else {
-            show(None);
-            return Ok(());
+    /// A transaction that shows every change that is in the feed by now: the one before, if it does.
+    ///
+    /// A name has left the feed before this is asked. A change that the transaction does not show yet puts the name in
+    /// again.
+    fn view_of<'view, 'store>(
+        &'store self,
+        view: &'view mut Option<View<'store>>,
+        subscription: &Subscription,
+    ) -> Result<&'view RoTxn<'store>, StoreError> {
+        let shows = |view: &View<'_>| view.revision >= subscription.announced();
+        let view = match view.take().filter(shows) {
+            Some(current) => view.insert(current),
+            None => {
+                let txn = self.inner.env.read_txn()?;
+                let revision = self.inner.tables.revision(&txn)?;
+                view.insert(View { txn, revision })
+            }
         };
-        let place =
-            locations::place(tables, &txn, stored.location)?.ok_or(StoreError::Corrupt("location"))?;
-        show(Some(Row { name: mailbox, location: place.location, acl: stored.acl }));
-        Ok(())
+        Ok(&view.txn)
     }
+
+    /// What there is of a mailbox of this name.
+    fn row<'txn>(&self, txn: &'txn RoTxn<'_>, mailbox: &'txn [u8]) -> Result<Option<Row<'txn>>, StoreError> {
+        let tables = &self.inner.tables;
+        let Some(stored) = fetch(tables, txn, mailbox)? else { return Ok(None) };
+        let place = locations::place(tables, txn, stored.location)?.ok_or(StoreError::Corrupt("location"))?;
+        Ok(Some(Row { name: mailbox, location: place.location, acl: stored.acl }))
+    }
+}
+
+/// A read transaction, and how much it shows.
+struct View<'store> {
+    txn: RoTxn<'store, WithoutTls>,
+    revision: Revision,
 }
 
 /// The record of a mailbox. A name that no key could hold has none.

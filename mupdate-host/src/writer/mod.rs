@@ -1,11 +1,11 @@
 //! The one thread that changes the directory.
 //!
-//! It takes whatever has queued up, carries it out in one transaction, commits, puts the changes into the feeds and
-//! then releases the replies. While one commit is on its way to the disk the next batch queues up: group commit,
-//! with no timer.
+//! It takes what has queued up, of each connection in turns, carries it out in one transaction, commits, puts the changes
+//! into the feeds and then releases the replies. While one commit is on its way to the disk the next batch queues up:
+//! group commit, with no timer.
 //!
 //! - No reply leaves before everything that it depends on is durable, refusals and repetitions included.
-//! - A barrier is answered when everything that was submitted before it is in the feeds.
+//! - A barrier is answered when everything that was answered before it was submitted is in the feeds.
 //! - A full store, a full disk or a data directory that is gone is a NO for the batch that met it, but for its deletions
 //!   where there is room for them alone. Anything else that goes wrong is fatal: nobody is answered, since nobody knows
 //!   what is on the disk, and the daemon has to end.
@@ -14,6 +14,7 @@ mod gauge;
 mod memos;
 mod obstacles;
 mod round;
+mod waiting;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,7 +37,7 @@ use crate::sync::{Mutex, lock};
 use gauge::Gauge;
 use memos::Memos;
 use obstacles::Obstacles;
-use round::Round;
+use waiting::{Barrier, Entry, Waiting};
 
 /// Who asks for a change: for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub enum Job {
         /// Where the answer goes.
         inbox: Arc<Inbox>,
     },
-    /// Answer with [`Reply::Barrier`] when everything submitted before is in the feeds.
+    /// Answer with [`Reply::Barrier`] when everything that was committed before is in the feeds.
     Barrier {
         /// Which request this is.
         ticket: Ticket,
@@ -87,7 +88,7 @@ pub struct WriterOptions {
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { policy: Policy::Standard, batch: 1024, note_delay: Duration::from_secs(5) }
+        Self { policy: Policy::Standard, batch: 256, note_delay: Duration::from_secs(5) }
     }
 }
 
@@ -246,21 +247,22 @@ struct Work {
 
 impl Work {
     fn run(&mut self) -> Result<(), StoreError> {
+        let mut waiting = Waiting::default();
         loop {
-            let mut round = Round::default();
-            match self.wait() {
-                Ok(message) => self.sort(message, &mut round),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.write_memos()?;
-                    continue;
+            if waiting.is_empty() {
+                match self.wait() {
+                    Ok(message) => self.sort(message, &mut waiting),
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.write_memos()?;
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return self.write_memos(),
                 }
-                Err(RecvTimeoutError::Disconnected) => return self.write_memos(),
             }
-            while !round.is_full(self.options.batch) {
-                let Ok(message) = self.jobs.try_recv() else { break };
-                self.sort(message, &mut round);
+            while let Ok(message) = self.jobs.try_recv() {
+                self.sort(message, &mut waiting);
             }
-            self.carry_out(round)?;
+            self.carry_out(waiting.round(self.options.batch, self.feeds.subscribers()))?;
         }
     }
 
@@ -273,9 +275,15 @@ impl Work {
     }
 
     /// Put a message where it belongs.
-    fn sort(&mut self, message: Message, round: &mut Round) {
+    fn sort(&mut self, message: Message, waiting: &mut Waiting) {
         match message {
-            Message::Job(job) => round.add(job),
+            Message::Job(Job::Action { action, origin, ticket, inbox }) => {
+                waiting.add(Entry { action, origin, ticket, inbox });
+            }
+            Message::Job(Job::Barrier { ticket, inbox, feed }) => {
+                waiting.add_barrier(Barrier { ticket, inbox, feed });
+            }
+            Message::Job(Job::Note(_)) => debug_assert!(false, "notes do not come through the queue"),
             Message::Memos => {
                 self.memos_due.get_or_insert_with(|| Instant::now() + self.options.note_delay);
             }

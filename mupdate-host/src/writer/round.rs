@@ -1,52 +1,19 @@
 //! One round of the writer: actions, their transaction, replies, barriers.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use mupdate_core::directory::{Action, Batch, Durable, Event, Sealed};
-use mupdate_core::server::{Reply, Ticket};
+use mupdate_core::server::Reply;
 
-use super::{Job, Memo, Origin, Work, WriterStats};
-use crate::feeds::SharedFeed;
-use crate::inbox::Inbox;
+use super::waiting::{Barrier, Entry};
+use super::{Origin, Work, WriterStats};
 use crate::store::{CommitError, Obstacle, StoreError, WriteTxn};
 use crate::sync::lock;
 
-/// Octets of names, locations and ACLs that go into one transaction.
-const OCTETS: usize = 8 << 20;
-
-/// What was taken from the queue at once.
-#[derive(Default)]
+/// What is carried out together.
 pub(super) struct Round {
-    actions: Vec<Entry>,
-    barriers: Vec<(Ticket, Arc<Inbox>, SharedFeed)>,
-    octets: usize,
-}
-
-struct Entry {
-    action: Action,
-    origin: Origin,
-    ticket: Ticket,
-    inbox: Arc<Inbox>,
-}
-
-impl Round {
-    pub(super) fn add(&mut self, job: Job) {
-        match job {
-            Job::Action { action, origin, ticket, inbox } => {
-                self.octets += action.octets();
-                self.actions.push(Entry { action, origin, ticket, inbox });
-            }
-            Job::Barrier { ticket, inbox, feed } => self.barriers.push((ticket, inbox, feed)),
-            Job::Note(Memo::Synced { .. } | Memo::Learned { .. }) => {
-                debug_assert!(false, "notes do not come through the queue");
-            }
-        }
-    }
-
-    pub(super) fn is_full(&self, batch: usize) -> bool {
-        self.actions.len() + self.barriers.len() >= batch.max(1) || self.octets >= OCTETS
-    }
+    pub actions: Vec<Entry>,
+    pub barriers: Vec<Barrier>,
 }
 
 /// What the transaction of a round came to.
@@ -59,11 +26,11 @@ enum Outcome {
 impl Work {
     /// Carry a round out and answer it.
     pub(super) fn carry_out(&mut self, round: Round) -> Result<(), StoreError> {
-        let Round { actions, barriers, .. } = round;
+        let Round { actions, barriers } = round;
         if !actions.is_empty() {
             self.actions(&actions)?;
         }
-        for (ticket, inbox, feed) in barriers {
+        for Barrier { ticket, inbox, feed } in barriers {
             let position = lock(&feed).end();
             inbox.deliver(ticket, Reply::Barrier { position });
         }

@@ -40,7 +40,7 @@ fn backend(bench: &Bench, at: &str) {
     }
 }
 
-/// A barrier stands behind everything that was submitted before it, answered or not.
+/// A barrier goes along with a round: a change that was submitted just before it is in that round, or was in one before.
 #[test]
 fn a_barrier_waits_for_what_was_submitted_before_it() {
     explore("a barrier waits for what was submitted before it", || {

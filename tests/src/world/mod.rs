@@ -24,7 +24,7 @@ use std::{
 };
 
 use mupdate_core::{
-    directory::{Action, Batch, Durable, Event, Feed, Filter, Order, Policy, Revision},
+    directory::{Action, Batch, Durable, Event, Feed, Filter, News, Order, Policy, Revision},
     server::{AuthReply, Note, On, Output, Reason, Reply, Request, Scope, ServerConfig, Ticket},
 };
 use mupdate_host::link::Clients;
@@ -379,11 +379,10 @@ impl World {
     fn publish(&mut self) {
         let Some(Committed { durable, barriers, .. }) = self.committed.take() else { return };
         let Durable { verdicts, events } = durable;
+        let news = News::from(&events[..]);
         for link in self.links.values_mut() {
             let Some(feed) = &mut link.feed else { continue };
-            for event in &events {
-                feed.publish(event);
-            }
+            feed.publish(&news);
             if !feed.is_empty() {
                 link.session.changed();
                 link.awake = true;
@@ -394,7 +393,7 @@ impl World {
             self.reply(connection, ticket, Reply::Submitted(verdict));
         }
         for (connection, ticket) in barriers {
-            let feed = self.links.get(&connection).and_then(|link| link.feed.as_ref());
+            let feed = self.links.get_mut(&connection).and_then(|link| link.feed.as_mut());
             let position = feed.map_or(0, Feed::end);
             self.reply(connection, ticket, Reply::Barrier { position });
         }
