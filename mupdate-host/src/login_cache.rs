@@ -62,6 +62,17 @@ impl LoginCache {
         ))
     }
 
+    /// The name of this combination for a user who has no record, since somebody else knows the password.
+    pub fn fingerprint_elsewhere(&self, user: &str, password: &[u8]) -> Fingerprint {
+        // No record has a salt without octets, so this is none of theirs.
+        let lengths = [user.len(), password.len(), 0].map(|length| (length as u64).to_be_bytes());
+        let [user_length, password_length, salt_length] = &lengths;
+        Fingerprint(keyed(
+            &*self.key,
+            &[user_length, user.as_bytes(), password_length, password, salt_length],
+        ))
+    }
+
     /// Whether this combination was verified lately. (How long the look-up takes tells about keyed hashes only, which nobody
     /// outside can compute.)
     pub fn knows(&self, fingerprint: &Fingerprint, now: Instant) -> bool {

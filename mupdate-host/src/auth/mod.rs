@@ -1,4 +1,4 @@
-//! Who a peer is: SASL through rsasl, passwords against the users file.
+//! Who a peer is: SASL through rsasl, passwords against the users file, or by asking `saslauthd`.
 //!
 //! Two halves, so that nobody waits for a hash: [`Login`], one per connection, does the grammar of the mechanisms and is quick;
 //! [`Authenticator::check`], one for the daemon, verifies passwords, from the memory of verified logins or on threads of its
@@ -6,24 +6,27 @@
 
 pub mod guesses;
 mod login;
+mod saslauthd;
 mod transport;
 
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use mupdate_core::server::AuthReply;
 use rsasl::config::SASLConfig;
 use subtle::Choice;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 use zeroize::Zeroizing;
 
 pub use guesses::{Guesses, Standing};
 pub use login::{Login, LoginStep};
+pub use saslauthd::warning as saslauthd_warning;
 pub use transport::{ClientCertificate, TlsFacts, Transport};
 
 use crate::config::Config;
@@ -32,6 +35,7 @@ use crate::login_cache::LoginCache;
 use crate::password_pool::PasswordPool;
 use crate::scram::ScramRecord;
 use crate::users::Users;
+use saslauthd::{Answer, Pool, Saslauthd};
 
 /// Passwords that can wait for a thread. When backends and frontends come back all at once, most of them wait for the
 /// same login, and all but the first are answered from memory.
@@ -40,6 +44,7 @@ const WAITING: usize = 1024;
 const FAILED: &str = "authentication failed";
 const BUSY: &str = "too busy to verify passwords, try again later";
 const OFTEN: &str = "too many failed logins, try again later";
+const NOT_NOW: &str = "authentication is not available just now";
 const OTHER_USER: &str = "acting as another user is not allowed";
 
 /// Who says to be whom. The password is wiped when this is dropped, and shown nowhere.
@@ -58,6 +63,8 @@ pub type Done = Box<dyn FnOnce(AuthReply) + Send>;
 pub struct Authenticator {
     shared: Arc<Shared>,
     pool: PasswordPool<(Credentials, Done)>,
+    /// Who asks about passwords that are not in the users file.
+    elsewhere: ArcSwapOption<Pool>,
     sasl: Arc<SASLConfig>,
     allow_plaintext: AtomicBool,
 }
@@ -65,6 +72,8 @@ pub struct Authenticator {
 /// What the hashing threads need too.
 struct Shared {
     users: ArcSwap<Users>,
+    /// What knows passwords that are not in the users file.
+    elsewhere: ArcSwapOption<Saslauthd>,
     cache: LoginCache,
     guesses: Guesses,
     counters: Counters,
@@ -77,6 +86,7 @@ struct Counters {
     failed: AtomicU64,
     busy: AtomicU64,
     unseen: AtomicU64,
+    unavailable: AtomicU64,
 }
 
 /// How logins went since the start.
@@ -84,7 +94,7 @@ struct Counters {
 pub struct LoginCounts {
     /// Accepted from the memory of verified logins.
     pub remembered: u64,
-    /// Accepted after a hash.
+    /// Accepted after a hash, or by `saslauthd`.
     pub verified: u64,
     /// Refused: wrong user or password.
     pub failed: u64,
@@ -92,6 +102,8 @@ pub struct LoginCounts {
     pub busy: u64,
     /// Refused unseen, since too many had failed.
     pub unseen: u64,
+    /// Refused, since `saslauthd` did not answer.
+    pub unavailable: u64,
 }
 
 impl Authenticator {
@@ -114,6 +126,7 @@ impl Authenticator {
         let cache = &config.login_cache;
         let shared = Arc::new(Shared {
             users: ArcSwap::from_pointee(users),
+            elsewhere: ArcSwapOption::empty(),
             cache: LoginCache::new(cache.entries, cache.lifetime).map_err(|error| refused(&error))?,
             guesses: Guesses::new(&config.limits),
             counters: Counters::default(),
@@ -125,7 +138,10 @@ impl Authenticator {
         .map_err(|error| refused(&error))?;
         let sasl = login::sasl_config().map_err(|error| refused(&error))?;
         let allow_plaintext = AtomicBool::new(config.allow_plaintext);
-        Ok(Arc::new(Self { shared, pool, sasl, allow_plaintext }))
+        let elsewhere = ArcSwapOption::empty();
+        let authenticator = Self { shared, pool, elsewhere, sasl, allow_plaintext };
+        authenticator.ask_elsewhere(config).map_err(|error| refused(&error))?;
+        Ok(Arc::new(authenticator))
     }
 
     /// Takes over what a reload has changed; logins in progress go by the new users.
@@ -133,8 +149,26 @@ impl Authenticator {
         self.allow_plaintext.store(config.allow_plaintext, Ordering::Relaxed);
         self.shared.guesses.reload(&config.limits);
         self.shared.users.store(Arc::new(users));
+        if let Err(error) = self.ask_elsewhere(config) {
+            error!(%error, "cannot start threads for saslauthd; it is asked as before");
+        }
         // Logins of users that are gone can no longer match, but need not stay in memory either.
         self.shared.cache.clear();
+    }
+
+    /// Begins to ask `saslauthd` as is configured now; who is being asked still answers.
+    fn ask_elsewhere(&self, config: &Config) -> io::Result<()> {
+        let asked = self.shared.elsewhere.load();
+        if asked.as_ref().is_some_and(|asked| *asked.settings() == config.saslauthd) {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        let pool = Pool::start(&config.saslauthd, move |saslauthd, credentials, deadline| {
+            shared.verify_elsewhere(saslauthd, credentials, deadline)
+        })?;
+        self.shared.elsewhere.store(pool.as_ref().map(|pool| Arc::clone(pool.saslauthd())));
+        self.elsewhere.store(pool.map(Arc::new));
+        Ok(())
     }
 
     /// The SASL mechanisms offered on such a connection, for the banner.
@@ -158,7 +192,13 @@ impl Authenticator {
         if let Some(reply) = self.shared.at_once(&credentials) {
             return done(reply);
         }
-        if let Err((credentials, done)) = self.pool.submit((credentials, done)) {
+        let elsewhere = self.elsewhere.load();
+        let elsewhere = elsewhere.as_ref().filter(|_| self.shared.is_elsewhere(&credentials.user));
+        let submitted = match elsewhere {
+            Some(pool) => pool.submit(credentials, done),
+            None => self.pool.submit((credentials, done)),
+        };
+        if let Err((credentials, done)) = submitted {
             self.shared.counters.busy.fetch_add(1, Ordering::Relaxed);
             credentials.warn("too many logins are waiting");
             done(rejected(BUSY));
@@ -167,10 +207,11 @@ impl Authenticator {
 
     /// How logins went so far.
     pub fn counts(&self) -> LoginCounts {
-        let Counters { remembered, verified, failed, busy, unseen } = &self.shared.counters;
-        let [remembered, verified, failed, busy, unseen] =
-            [remembered, verified, failed, busy, unseen].map(|counter| counter.load(Ordering::Relaxed));
-        LoginCounts { remembered, verified, failed, busy, unseen }
+        let Counters { remembered, verified, failed, busy, unseen, unavailable } = &self.shared.counters;
+        let [remembered, verified, failed, busy, unseen, unavailable] =
+            [remembered, verified, failed, busy, unseen, unavailable]
+                .map(|counter| counter.load(Ordering::Relaxed));
+        LoginCounts { remembered, verified, failed, busy, unseen, unavailable }
     }
 }
 
@@ -194,8 +235,12 @@ impl Shared {
     /// The answer, if the same login was verified a moment ago.
     fn remembered(&self, credentials: &Credentials) -> Option<AuthReply> {
         let users = self.users.load();
-        let record = users.get(&credentials.user)?;
-        let fingerprint = self.cache.fingerprint(&credentials.user, &credentials.password, record);
+        let Credentials { user, password, .. } = credentials;
+        let fingerprint = match users.get(user) {
+            Some(record) => self.cache.fingerprint(user, password, record),
+            None if self.is_elsewhere(user) => self.cache.fingerprint_elsewhere(user, password),
+            None => return None,
+        };
         self.cache.knows(&fingerprint, Instant::now()).then(|| {
             self.counters.remembered.fetch_add(1, Ordering::Relaxed);
             self.accepted(credentials)
@@ -222,12 +267,54 @@ impl Shared {
                 self.accepted(credentials)
             }
             None => {
-                self.counters.failed.fetch_add(1, Ordering::Relaxed);
-                credentials.warn(if known.is_some() { "wrong password" } else { "no such user" });
-                let delay = self.guesses.failed(&credentials.user, credentials.network, Instant::now());
-                AuthReply::Rejected { text: FAILED.to_owned(), delay }
+                let reason = if known.is_some() { "wrong password" } else { "no such user" };
+                // Nor must it tell who is known to whom.
+                let takes =
+                    self.elsewhere.load().as_ref().map_or(Duration::ZERO, |asked| asked.refusal_takes());
+                self.failed(credentials, reason, takes)
             }
         }
+    }
+
+    /// The answer by way of `saslauthd`, which may take until the deadline.
+    fn verify_elsewhere(
+        &self,
+        saslauthd: &Saslauthd,
+        credentials: &Credentials,
+        deadline: Instant,
+    ) -> AuthReply {
+        if let Some(reply) = self.at_once(credentials) {
+            return reply;
+        }
+        let Credentials { user, password, .. } = credentials;
+        match saslauthd.ask(user, password, deadline) {
+            // A reload may have come in between.
+            Answer::Yes if self.is_elsewhere(user) => {
+                self.counters.verified.fetch_add(1, Ordering::Relaxed);
+                self.cache.remember(self.cache.fingerprint_elsewhere(user, password), Instant::now());
+                self.accepted(credentials)
+            }
+            Answer::Yes | Answer::No => self.failed(credentials, "saslauthd says no", Duration::ZERO),
+            Answer::Unavailable => {
+                self.counters.unavailable.fetch_add(1, Ordering::Relaxed);
+                rejected(NOT_NOW)
+            }
+        }
+    }
+
+    /// Is the password of this user known elsewhere?
+    fn is_elsewhere(&self, user: &str) -> bool {
+        let elsewhere = self.elsewhere.load();
+        elsewhere.as_ref().is_some_and(|asked| asked.settings().users.contains(user))
+            && self.users.load().get(user).is_none()
+    }
+
+    /// The answer to a wrong password, held back for `more` than it would be otherwise.
+    fn failed(&self, credentials: &Credentials, reason: &str, more: Duration) -> AuthReply {
+        self.counters.failed.fetch_add(1, Ordering::Relaxed);
+        credentials.warn(reason);
+        let delay = self.guesses.failed(&credentials.user, credentials.network, Instant::now());
+        AuthReply::Rejected { text: FAILED.to_owned(), delay: delay + more }
     }
 
     fn accepted(&self, credentials: &Credentials) -> AuthReply {

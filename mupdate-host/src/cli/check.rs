@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::Source;
+use crate::auth::saslauthd_warning;
 use crate::config::{Config, ConfigError};
 use crate::exit::{Code, Fatal};
 use crate::tls::{Remark, Tls};
@@ -27,6 +28,9 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
     let file = source.file.as_deref().unwrap_or(Path::new("no file, the defaults"));
     write(out, format_args!("# In force ({}):\n{config}", file.display()))?;
     for warning in config.warnings() {
+        write(out, format_args!("# Warning: {warning}\n"))?;
+    }
+    if let Some(warning) = saslauthd_warning(&config.saslauthd) {
         write(out, format_args!("# Warning: {warning}\n"))?;
     }
     check_tls(&config, out)?;

@@ -11,6 +11,7 @@ mod listen;
 mod print;
 mod read;
 mod reload;
+mod saslauthd;
 mod size;
 mod tls;
 
@@ -24,6 +25,7 @@ use toml::de::DeValue;
 
 pub use error::{ConfigError, Problem};
 pub use listen::{ListenAddr, MUPDATE_PORT};
+pub use saslauthd::{SaslauthdSettings, SaslauthdUsers};
 pub use tls::{ClientCertificates, TlsSettings, TlsVersion};
 
 use crate::logging::LogSettings;
@@ -62,6 +64,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// The order in which a backend sorts mailbox names, where it is to be told and not learned.
     pub orders: BTreeMap<ServerName, Order>,
+    /// Who is asked about passwords that are not in the users file.
+    pub saslauthd: SaslauthdSettings,
     /// The memory of verified logins.
     pub login_cache: LoginCacheSettings,
     /// Certificates, and what TLS is like.
@@ -166,6 +170,7 @@ impl Default for Config {
             hold: Duration::from_millis(300),
             store: StoreSettings { map_size: 16 << 30, tombstones: 100_000, readers: None },
             orders: BTreeMap::new(),
+            saslauthd: SaslauthdSettings::default(),
             login_cache: LoginCacheSettings { entries: 1024, lifetime: Duration::from_secs(600) },
             tls: TlsSettings::default(),
         }
@@ -218,6 +223,7 @@ const NAMES: Names = &[
             "streams",
             "store",
             "orders",
+            "auth",
             "login_cache",
             "tls",
         ],
@@ -249,6 +255,7 @@ const NAMES: Names = &[
     ("streams", &["hold_ms"]),
     ("store", &["map_size", "tombstones", "readers"]),
     ("orders", &["*"]),
+    ("auth", &SaslauthdSettings::NAMES),
     ("login_cache", &["entries", "seconds"]),
     ("tls", &["certificate", "key", "client_ca", "client_certificates", "minimum_version"]),
 ];
@@ -282,6 +289,8 @@ impl Config {
         root.table("streams").read("hold_ms", &mut config.hold, millis(0..=60_000));
         config.store.read(&root.table("store"));
         root.table("orders").read_all(|server, order| config.read_order(server, order));
+        let auth = root.table("auth");
+        config.saslauthd.read(&auth);
         let cache = root.table("login_cache");
         cache.read("entries", &mut config.login_cache.entries, number(0..=1_000_000));
         cache.read("seconds", &mut config.login_cache.lifetime, seconds(1..=86_400));
@@ -338,6 +347,9 @@ impl Config {
                 "passwords cross the network in the clear to {}: let only trusted networks reach it",
                 open.join(" and ")
             ));
+        }
+        if self.saslauthd.socket.is_some() && self.saslauthd.users == SaslauthdUsers::All {
+            warnings.push("whoever saslauthd knows can log in: name users in auth.saslauthd_users if these are too many".into());
         }
         if self.readers() < u32::try_from(self.limits.connections).unwrap_or(u32::MAX) {
             warnings.push("store.readers is below limits.connections: reads can fail under load".into());

@@ -7,7 +7,7 @@ impl Config {
     /// differ but wait for a restart.
     ///
     /// A reload takes over the limits (but `batch`), `allow_plaintext`, `compress`, `software`, `[orders]`, `[streams]`,
-    /// `[tls]` and the levels of `log`. Limits and TLS count for new connections. It keeps `server_name`, `data_dir`,
+    /// `[auth]`, `[tls]` and the levels of `log`. Limits and TLS count for new connections. It keeps `server_name`, `data_dir`,
     /// `listen`, `listen_tls`, `authority`, `policy`, `limits.batch`, `[store]` and `[login_cache]`.
     #[must_use]
     pub fn reloaded(&self, fresh: Self) -> (Self, Vec<&'static str>) {

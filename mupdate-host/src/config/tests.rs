@@ -136,6 +136,35 @@ fn bad_values_name_their_line_and_what_is_allowed() {
         ("limits = 3", "`limits` in line 1 is 3; allowed: a table, [limits]"),
         ("[limits]\nline = 12", "`limits.line` in line 2 is 12; allowed: octets from 1KiB to 64MiB"),
         ("[limits]\nline = 'x'", "`limits.line` in line 2 is \"x\"; allowed: octets from 1KiB"),
+        ("[auth]\nsaslauthd = 'mux'", "`auth.saslauthd` in line 2 is \"mux\"; allowed: the path of a socket"),
+        (
+            "[auth]\nsaslauthd = '/mux'",
+            "`auth.saslauthd` in line 2 is \"/mux\"; set `auth.saslauthd_users` too",
+        ),
+        (
+            "[auth]\nsaslauthd_users = '*'",
+            "`auth.saslauthd_users` in line 2 is \"*\"; set `auth.saslauthd` too",
+        ),
+        (
+            "[auth]\nsaslauthd_users = ['*', 'a']",
+            "`auth.saslauthd_users` in line 2 is a list; allowed: \"*\" alone",
+        ),
+        (
+            "[auth]\nsaslauthd_users = ['a b']",
+            "`auth.saslauthd_users` in line 2 is a list; the user's name has a",
+        ),
+        (
+            "[auth]\nsaslauthd_service = ''",
+            "`auth.saslauthd_service` in line 2 is \"\"; allowed: a service's name",
+        ),
+        (
+            "[auth]\nsaslauthd_realm = \"\\t\"",
+            "`auth.saslauthd_realm` in line 2 is \"\\t\"; allowed: at most 255",
+        ),
+        (
+            "[auth]\nsaslauthd_at_once = 0",
+            "`auth.saslauthd_at_once` in line 2 is 0; allowed: a number from 1",
+        ),
         (
             "[limits]\nconnections = -1",
             "`limits.connections` in line 2 is -1; allowed: a number from 1 to 1000000",
@@ -254,6 +283,10 @@ fn warnings_tell_what_will_not_work() {
     let tls = "listen = ['0.0.0.0:3905']\n[tls]\ncertificate = 'c'\nkey = 'k'\n";
     assert_eq!(good(tls).warnings(), Vec::<String>::new());
     assert_eq!(good("[store]\nreaders = 1").warnings().len(), 1);
+    let asked =
+        |users: &str| good(&format!("[auth]\nsaslauthd = '/mux'\nsaslauthd_users = {users}")).warnings();
+    assert_eq!(asked("['a', 'b']"), Vec::<String>::new());
+    assert!(asked("'*'")[0].starts_with("whoever saslauthd knows can log in"));
 }
 
 #[test]
@@ -262,7 +295,8 @@ fn a_shown_configuration_is_read_back() {
         "data_dir = 'a \"b\" \\ c'\nlisten = ['/s', '[::1]:1']\nlog = 'warn,json'\n[limits]\nline = 4097\n\
          idle_seconds = 5\n[orders]\nb = 'dot'\n'a.b' = 'v36'\n[store]\nreaders = 9\n\
          [tls]\ncertificate = 'c'\nkey = '/k'\nclient_ca = 'a'\nclient_certificates = 'optional'\n\
-         minimum_version = '1.3'\n",
+         minimum_version = '1.3'\n\
+         [auth]\nsaslauthd = '/mux'\nsaslauthd_users = ['b', 'a\"']\nsaslauthd_realm = 'r'\nsaslauthd_seconds = 3\n",
     );
     assert_eq!(good(&config.to_string()), config);
     assert_eq!(good(&Config::default().to_string()), Config::default());
