@@ -18,6 +18,7 @@ pub mod link;
 pub mod listen;
 pub mod logging;
 pub mod login_cache;
+pub mod pace;
 pub mod password_pool;
 mod room;
 pub mod scram;

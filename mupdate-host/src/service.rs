@@ -23,6 +23,7 @@ use crate::{
     feeds::Feeds,
     link::{Clients, Peer, Turns},
     listen::Entrance,
+    pace::{Paces, Rate},
     store::{OpenError, Store, StoreError, StoreOptions},
     tls::Tls,
     users::{self, FirstUser, Users},
@@ -47,6 +48,8 @@ pub struct Service {
     pub connections: Arc<Connections>,
     /// Who has an UPDATE stream.
     pub clients: Arc<Clients>,
+    /// How fast each user's commands are taken.
+    pub paces: Paces,
     /// Who is at long work.
     pub turns: Arc<Turns>,
     /// Who is at a TLS handshake that goes on. A backend that connects need not wait for those who are at other long
@@ -70,6 +73,8 @@ pub struct Settings {
     pub ipv6_prefix: u8,
     /// How many of them may be logged in as one user.
     pub connections_per_user: Option<usize>,
+    /// How fast the commands of one user are taken.
+    pub rate: Option<Rate>,
     /// How many times compressed input may grow.
     pub deflate_ratio: Option<u32>,
     /// How long a peer may take nothing of what waits for it.
@@ -119,6 +124,7 @@ impl Service {
             auth,
             connections: Arc::default(),
             clients: Arc::default(),
+            paces: Paces::default(),
             turns: Arc::new(Turns::new(processors)),
             handshakes: Arc::new(Turns::new(processors)),
             settings: ArcSwap::from_pointee(settings),
@@ -206,6 +212,9 @@ impl Settings {
             connections_per_address: limits.connections_per_address,
             ipv6_prefix: limits.ipv6_prefix,
             connections_per_user: limits.connections_per_user,
+            rate: limits
+                .commands_per_second
+                .map(|per_second| Rate { per_second, burst: limits.commands_burst }),
             deflate_ratio: limits.deflate_ratio,
             stall: limits.stall,
             tls,

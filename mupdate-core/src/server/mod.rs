@@ -22,18 +22,17 @@ mod guard;
 #[doc(hidden)]
 pub mod harness;
 mod output;
+mod pace;
 mod rows;
 mod sasl;
 mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod time;
 mod writes;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 use mupdate_proto::{Frame, FrameError, Framer, Tag};
@@ -45,7 +44,7 @@ pub use self::{
     },
     rows::Rows,
 };
-use self::{guard::Guard, sasl::Penalty, state::Phase, stream::Stream, writes::Writes};
+use self::{guard::Guard, pace::Pace, sasl::Penalty, state::Phase, stream::Stream, writes::Writes};
 use crate::directory::Action;
 
 /// Octets of commands that are read ahead while an answer is awaited. It lets a pipelining peer keep a session busy
@@ -76,6 +75,8 @@ pub struct ServerSession {
     hungry: bool,
     principal: Option<String>,
     failures: u32,
+    /// Whether a command may be taken.
+    pace: Pace,
     /// No command by then ends the session; unset as soon as there was one.
     speak_by: Option<Instant>,
     /// No login by then ends the session.
@@ -166,6 +167,7 @@ impl ServerSession {
             hungry: false,
             principal: None,
             failures: 0,
+            pace: Pace::default(),
             idle_since: None,
             stream: None,
             writes: Writes::default(),
@@ -245,43 +247,6 @@ impl ServerSession {
     /// End the session with `* BYE "text"` as soon as the request in flight is answered.
     pub fn shutdown(&mut self, text: &str) {
         self.farewell.get_or_insert_with(|| Reason::Bye(text.to_owned()));
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) has to be called, if nothing happens before.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        // Once the session is to end it waits for what is in flight, and for no time: a deadline that has passed would
-        // have the runtime come back at once, again and again.
-        if self.farewell.is_some() || matches!(self.task, Task::Closed(_)) {
-            return None;
-        }
-        let login = (self.phase == Phase::Login).then_some(self.login_by);
-        let idle = self.idle_since.zip(self.idle_limit()).map(|(since, limit)| since + limit);
-        let hold = self.stream.as_ref().and_then(Stream::deadline);
-        let penalty = match &self.task {
-            Task::Penalty(penalty) => penalty.until,
-            _ => None,
-        };
-        [self.speak_by, login, idle, hold, penalty].into_iter().flatten().min()
-    }
-
-    /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if self.phase == Phase::Login && self.login_by <= now {
-            self.farewell.get_or_insert(Reason::TimedOut("no login within the time allowed"));
-        }
-        if self.speak_by.is_some_and(|by| by <= now) {
-            self.farewell.get_or_insert(Reason::TimedOut("no command within the time allowed"));
-        }
-        if self.idle_since.zip(self.idle_limit()).is_some_and(|(since, limit)| since + limit <= now) {
-            self.farewell.get_or_insert(Reason::TimedOut("idle for too long"));
-        }
-        if let Some(stream) = &mut self.stream {
-            stream.handle_timeout(now);
-        }
-    }
-
-    fn idle_limit(&self) -> Option<Duration> {
-        if self.phase == Phase::Ready { self.config.idle } else { None }
     }
 
     /// Go on as far as possible; octets for the peer are appended to `out`.
@@ -406,8 +371,12 @@ impl ServerSession {
         if under_way && (self.behind.is_some() || self.writes.are_many()) {
             return Some(Output::Blocked(On::Reply));
         }
+        if self.is_held() {
+            return if self.push() { None } else { Some(Output::Blocked(On::Pace)) };
+        }
         match self.next_frame() {
             Ok(Some(frame)) => {
+                self.taken(&frame);
                 self.idle_since = None;
                 self.speak_by = None;
                 if under_way {
@@ -443,17 +412,24 @@ impl ServerSession {
 
     /// Nothing to read: push changes, or wait.
     fn rest(&mut self, now: Instant) -> Option<Output> {
-        if let Some(stream) = &mut self.stream {
-            if stream.dirty && stream.may_push() {
-                self.drain(None);
-                return None;
-            }
-            self.hungry = true;
-            return Some(Output::Blocked(On::Stream));
+        if self.push() {
+            return None;
         }
         self.hungry = true;
+        if self.stream.is_some() {
+            return Some(Output::Blocked(On::Stream));
+        }
         self.idle_since.get_or_insert(now);
         Some(Output::Blocked(On::Input))
+    }
+
+    /// A stream has changes to give that may go out.
+    fn push(&mut self) -> bool {
+        let due = self.stream.as_ref().is_some_and(|stream| stream.dirty && stream.may_push());
+        if due {
+            self.drain(None);
+        }
+        due
     }
 
     /// Ask for what the feed holds now; what is added from here on makes the stream dirty again.

@@ -58,6 +58,9 @@ pub enum On {
     Reply,
     /// Both: changes are under way, and what comes next may join them.
     InputOrReply,
+    /// A [`permit`](super::ServerSession::permit) to take the next command, which the runtime gives when it is time. (Also
+    /// answers, if changes are under way, and on a stream [`changed`](super::ServerSession::changed).)
+    Pace,
     /// Room: write out what was produced. Back-pressure of a slow reader arrives here.
     Flush,
     /// An UPDATE stream at rest: octets from the peer, or [`changed`](super::ServerSession::changed).

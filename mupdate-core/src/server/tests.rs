@@ -12,6 +12,7 @@ use mupdate_proto::Role;
 use super::*;
 use crate::directory::Refusal;
 
+mod pace;
 mod time;
 mod writes;
 

@@ -102,6 +102,10 @@ pub struct LimitSettings {
     pub stall: Duration,
     /// Times that compressed input may grow; `None` is without limit.
     pub deflate_ratio: Option<u32>,
+    /// How fast the commands of a user are taken, over all connections; `None` is without limit.
+    pub commands_per_second: Option<u32>,
+    /// Commands that a user who has rested may send at once.
+    pub commands_burst: u32,
     /// Failed logins after which a connection is closed.
     pub login_failures: u32,
     /// Time for which the answer to a failed login is held back; twice as long with each that is counted.
@@ -194,6 +198,9 @@ impl Default for LimitSettings {
             stall: Duration::from_secs(300),
             // Mailboxes with names and ACLs much alike come to 50, deflate itself to 1,032.
             deflate_ratio: Some(200),
+            // A whole murder may log in as one user.
+            commands_per_second: None,
+            commands_burst: 1000,
             login_failures: 3,
             login_delay: Duration::from_secs(1),
             login_delay_max: Duration::from_secs(16),
@@ -243,6 +250,8 @@ const NAMES: Names = &[
             "idle_seconds",
             "stall_seconds",
             "deflate_ratio",
+            "commands_per_second",
+            "commands_burst",
             "login_failures",
             "login_delay_ms",
             "login_delay_max_ms",
@@ -425,6 +434,8 @@ impl LimitSettings {
         });
         table.read("stall_seconds", &mut self.stall, seconds(1..=86_400));
         table.read("deflate_ratio", &mut self.deflate_ratio, unless_zero(10_000));
+        table.read("commands_per_second", &mut self.commands_per_second, unless_zero(1_000_000));
+        table.read("commands_burst", &mut self.commands_burst, number(1..=1_000_000));
         table.read("login_failures", &mut self.login_failures, number(1..=1000));
         table.read("login_delay_ms", &mut self.login_delay, millis(0..=60_000));
         // A raised delay raises the longest, unless that is said too.

@@ -50,6 +50,8 @@ impl fmt::Display for Config {
         writeln!(f, "idle_seconds = {}", limits.idle.unwrap_or(Duration::ZERO).as_secs())?;
         writeln!(f, "stall_seconds = {}", limits.stall.as_secs())?;
         writeln!(f, "deflate_ratio = {}", limits.deflate_ratio.unwrap_or(0))?;
+        writeln!(f, "commands_per_second = {}", limits.commands_per_second.unwrap_or(0))?;
+        writeln!(f, "commands_burst = {}", limits.commands_burst)?;
         writeln!(f, "login_failures = {}", limits.login_failures)?;
         writeln!(f, "login_delay_ms = {}", limits.login_delay.as_millis())?;
         writeln!(f, "login_delay_max_ms = {}", limits.login_delay_max.as_millis())?;

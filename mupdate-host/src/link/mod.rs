@@ -74,6 +74,8 @@ pub struct Link {
     inbox: Arc<Inbox>,
     place: Place,
     layers: Layers,
+    /// The session waits to be permitted a command.
+    held: bool,
     /// What STARTTLS begins with.
     tls: Option<Arc<Tls>>,
     /// What the session says, before it goes through the layers.
@@ -155,6 +157,7 @@ impl Link {
             inbox,
             place,
             layers: Layers::default(),
+            held: false,
             tls: settings.tls.clone(),
             out: BytesMut::new(),
             high_water: settings.session.high_water,
@@ -257,6 +260,7 @@ impl Link {
     /// Let the session go on; true if it could go on still. False also while it has to wait for its turn.
     fn advance(&mut self, now: Instant) -> bool {
         let started = Instant::now();
+        self.held = false;
         for steps in 0.. {
             if self.end.is_some() || !self.layers.flushed() {
                 return false;
@@ -281,8 +285,12 @@ impl Link {
                 Output::Upgrade(layer) => self.upgrade(layer, now),
                 Output::Blocked(On::Reply | On::InputOrReply) if self.collect() => {}
                 Output::Blocked(On::Reply) if self.shake(now) => {}
+                Output::Blocked(On::Pace) if self.requests.permit(now) => self.session.permit(),
                 Output::Blocked(On::Input | On::InputOrReply | On::Stream) if self.decode(now) => {}
-                Output::Blocked(_) => return false,
+                Output::Blocked(on) => {
+                    self.held = on == On::Pace;
+                    return false;
+                }
                 Output::Closed(reason) => {
                     self.log_end(&reason);
                     self.end = Some(End::Session(reason));
@@ -429,11 +437,12 @@ impl Link {
             && self.layers.wants_input()
             && self.output().len() < self.high_water;
         let timeout = if open { self.session.poll_timeout() } else { None };
+        let held = if open && self.held { self.requests.held_until() } else { None };
         Wait {
             read,
             write,
             again: again && open,
-            deadline: [timeout, stalls].into_iter().flatten().min(),
+            deadline: [timeout, stalls, held].into_iter().flatten().min(),
             closed: self.closing(write),
         }
     }

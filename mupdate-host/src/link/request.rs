@@ -1,6 +1,10 @@
 //! Carrying out what a session asks for.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use mupdate_core::{
@@ -14,6 +18,7 @@ use crate::{
     auth::{Login, LoginStep, TlsFacts, Transport},
     feeds::Subscription,
     inbox::Inbox,
+    pace::{Pace, Rate},
     service::Service,
     store::{Pager, Reannounce, StoreError},
     sync::lock,
@@ -41,6 +46,15 @@ enum Long {
     Search(Reannounce),
 }
 
+/// How fast the commands of one connection are taken.
+#[derive(Debug)]
+struct Pacing {
+    pace: Arc<Pace>,
+    rate: Rate,
+    /// That of the next command.
+    moment: Option<Instant>,
+}
+
 /// One connection's side of everything that is shared.
 #[derive(Debug)]
 pub(super) struct Requests {
@@ -50,6 +64,8 @@ pub(super) struct Requests {
     login: Login,
     /// The connection counts for the user that it is logged in as.
     user: Option<Share<String>>,
+    /// How fast his commands are taken, if there is a limit.
+    pacing: Option<Pacing>,
     /// Who the writer's log names; set by the first change.
     origin: Option<Origin>,
     /// Where the walk begun last has come to.
@@ -72,6 +88,7 @@ impl Requests {
             inbox,
             login,
             user: None,
+            pacing: None,
             origin: None,
             pager: None,
             subscription: None,
@@ -192,20 +209,44 @@ impl Requests {
     /// Hand the session an answer from elsewhere. A login counts for its user, if there is room for one more.
     pub fn answer(&mut self, session: &mut ServerSession, ticket: Ticket, reply: Reply) {
         let reply = match reply {
-            Reply::Auth(AuthReply::Accepted { principal }) => Reply::Auth(self.log_in(principal)),
+            Reply::Auth(AuthReply::Accepted { principal }) => Reply::Auth(self.log_in(session, principal)),
             other => other,
         };
         session.reply(ticket, reply);
     }
 
-    fn log_in(&mut self, principal: String) -> AuthReply {
-        let limit = self.service.settings().connections_per_user;
+    fn log_in(&mut self, session: &mut ServerSession, principal: String) -> AuthReply {
+        let settings = self.service.settings();
+        let limit = settings.connections_per_user;
         self.user = self.service.connections.log_in(&principal, limit);
         if self.user.is_some() {
+            self.pacing = settings.rate.map(|rate| Pacing {
+                pace: self.service.paces.of(&principal, Instant::now()),
+                rate,
+                moment: None,
+            });
+            if self.pacing.is_some() {
+                session.hold_commands();
+            }
             return AuthReply::Accepted { principal };
         }
         warn!(peer = %self.peer, user = principal, limit, "login refused: too many connections (limits.connections_per_user)");
         AuthReply::Rejected { text: CROWDED.to_owned(), delay: Duration::ZERO }
+    }
+
+    /// May the session take the next command now? If not, [`held_until`](Self::held_until) says when.
+    pub fn permit(&mut self, now: Instant) -> bool {
+        let Some(Pacing { pace, rate, moment }) = &mut self.pacing else { return true };
+        let permitted = *moment.get_or_insert_with(|| pace.next(*rate, now)) <= now;
+        if permitted {
+            *moment = None;
+        }
+        permitted
+    }
+
+    /// When the command comes that is held, if one is.
+    pub fn held_until(&self) -> Option<Instant> {
+        self.pacing.as_ref()?.moment
     }
 
     /// The session is over: whoever hears of that finds the user's place free. (That of the connection itself is free

@@ -191,6 +191,40 @@ fn long_work_waits_for_its_turn_and_short_work_does_not() {
     });
 }
 
+/// Time is what the link is told.
+#[test]
+fn commands_over_the_rate_wait_for_their_moments_over_all_connections_of_the_user() {
+    let host = Host::new("[limits]\ncommands_per_second = 10\ncommands_burst = 3");
+    let (mut first, mut second) = (host.login("127.0.0.1:1"), host.login("127.0.0.1:2"));
+    let start = Instant::now();
+    let after = |tenths: u64| start + Duration::from_millis(100 * tenths);
+    let answers = |peer: &mut Connection, at: Instant| {
+        let wait = peer.link.run(at);
+        let said = peer.link.output().iter().filter(|&&octet| octet == b'\n').count();
+        peer.link.wrote(usize::MAX, at);
+        (said, wait.deadline)
+    };
+    first.send("N NOOP\r\n".repeat(5));
+    assert_eq!(answers(&mut first, start), (3, Some(after(1))));
+    second.send("N NOOP\r\n".repeat(2) + "F FIND \"user.a\"\r\n");
+    assert_eq!(answers(&mut second, start), (0, Some(after(2))), "the next moment is taken");
+    assert_eq!(answers(&mut first, start), (0, Some(after(1))), "to ask again takes none");
+    // They come on in turns.
+    assert_eq!(answers(&mut first, after(1)), (1, Some(after(3))));
+    assert_eq!(answers(&mut second, after(2)), (1, Some(after(4))));
+    assert_eq!(answers(&mut first, after(30)).0, 1);
+    assert_eq!(answers(&mut second, after(30)).0, 2);
+    // Nobody is told of a limit, and a new connection does not get round it.
+    let mut third = host.login("127.0.0.1:3");
+    third.send("N NOOP\r\n".repeat(20));
+    let (said, next) = answers(&mut third, after(30));
+    assert!(said <= 3 && next.is_some_and(|next| next > after(30)), "{said} {next:?}");
+    third.send("Q LOGOUT\r\n");
+    host.service.connections.shutdown();
+    let rest = third.rest().0;
+    assert!(rest.ends_with("* BYE \"server is shutting down\"\r\n") && !rest.contains("Q OK"), "{rest}");
+}
+
 #[test]
 fn whoever_waits_for_a_turn_and_vanishes_leaves_it_to_others() {
     let host = Host::new("");

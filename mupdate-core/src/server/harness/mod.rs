@@ -301,6 +301,7 @@ impl World {
                 assert!(!self.outstanding.is_empty(), "waits for nothing");
                 self.shadow.rests_behind_changes();
             }
+            On::Pace => unreachable!("nobody holds its commands"),
             On::Input | On::Stream => {
                 assert!(self.session.wants_input(), "waits for input and does not read");
                 self.shadow.rests(on == On::Stream);
