@@ -13,7 +13,7 @@
 //!
 //! # Example
 //! ```
-//! use mupdate_core::directory::{Action, Batch, MemoryView, Policy};
+//! use mupdate_core::directory::{Action, Batch, MemoryView, Policy, Speaker};
 //! use mupdate_proto::{Location, MailboxName};
 //!
 //! let mut view = MemoryView::new();
@@ -22,7 +22,7 @@
 //!     mailbox: MailboxName::new("user.jane").unwrap(),
 //!     location: Location::new("be1.example.org!default").unwrap(),
 //! };
-//! let Ok(()) = batch.stage(&mut view, &action, Policy::Standard, "jane's backend");
+//! let Ok(()) = batch.stage(&mut view, &action, Speaker::TRUSTED, Policy::Standard, "jane's backend");
 //! let sealed = batch.seal();
 //! // ... commit the transaction; only now is there anything to answer ...
 //! let revision = sealed.revision();

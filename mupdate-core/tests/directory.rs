@@ -1,7 +1,8 @@
 //! Properties of the directory over arbitrary names and actions.
 
 use mupdate_core::directory::{
-    Action, Batch, Event, MemoryView, Order, Policy, at_risk, can_be_at_risk, harness, risk_ranges, v36_name,
+    Action, Batch, Event, MemoryView, Order, Policy, Speaker, at_risk, can_be_at_risk, harness, risk_ranges,
+    v36_name,
 };
 use mupdate_proto::{Acl, Location, MailboxName};
 use proptest::collection::vec;
@@ -171,7 +172,7 @@ fn say(view: &mut MemoryView, words: &[&str]) -> Vec<Event> {
         _ => Action::Delete { mailbox },
     };
     let mut batch = Batch::new(view.revision());
-    let Ok(()) = batch.stage(view, &action, Policy::Standard, ());
+    let Ok(()) = batch.stage(view, &action, Speaker::TRUSTED, Policy::Standard, ());
     let durable = batch.seal().durable(view.revision());
     assert_eq!(durable.verdicts, [((), Ok(()))], "{words:?}");
     durable.events

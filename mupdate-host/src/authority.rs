@@ -4,7 +4,7 @@
 //! for itself. The seam is here for others, which would follow somebody else's decisions into the
 //! same mirror.
 
-use mupdate_core::directory::{Action, Batch, Policy};
+use mupdate_core::directory::{Action, Batch, Policy, Speaker};
 use mupdate_proto::Role;
 
 use crate::store::{StoreError, WriteTxn};
@@ -19,7 +19,7 @@ pub trait Authority: Send {
         matches!(self.role(), Role::Master)
     }
 
-    /// Decide an action and carry it out in `txn`. `batch` keeps the verdict until the transaction is durable; `who`
+    /// Decide an action of `speaker` and carry it out in `txn`. `batch` keeps the verdict until the transaction is durable; `who`
     /// is whom it is for.
     ///
     /// # Errors
@@ -29,6 +29,7 @@ pub trait Authority: Send {
         txn: &mut WriteTxn<'_>,
         batch: &mut Batch<usize>,
         action: &Action,
+        speaker: Speaker<'_>,
         policy: Policy,
         who: usize,
     ) -> Result<(), StoreError>;
@@ -48,9 +49,10 @@ impl Authority for Local {
         txn: &mut WriteTxn<'_>,
         batch: &mut Batch<usize>,
         action: &Action,
+        speaker: Speaker<'_>,
         policy: Policy,
         who: usize,
     ) -> Result<(), StoreError> {
-        batch.stage(txn, action, policy, who)
+        batch.stage(txn, action, speaker, policy, who)
     }
 }

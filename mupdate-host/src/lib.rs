@@ -20,6 +20,7 @@ pub mod logging;
 pub mod login_cache;
 pub mod pace;
 pub mod password_pool;
+pub mod permits;
 mod room;
 pub mod scram;
 pub mod service;

@@ -12,18 +12,19 @@ use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use mupdate_core::server::ServerConfig;
 use mupdate_proto::{Response, Role, Status};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::{
     auth::Authenticator,
     authority::{Authority, Local},
-    config::{AuthorityKind, Config},
+    config::{AuthorityKind, Config, roles},
     connections::{Connections, Place},
     exit::{Code, Fatal},
     feeds::Feeds,
     link::{Clients, Peer, Turns},
     listen::Entrance,
     pace::{Paces, Rate},
+    permits::Permits,
     store::{OpenError, Store, StoreError, StoreOptions},
     tls::Tls,
     users::{self, FirstUser, Users},
@@ -42,6 +43,8 @@ pub struct Service {
     pub writer: Writer,
     /// Who is told of changes.
     pub feeds: Arc<Feeds>,
+    /// Who may do what.
+    pub permits: Arc<Permits>,
     /// Who checks logins.
     pub auth: Arc<Authenticator>,
     /// Who is connected.
@@ -106,14 +109,24 @@ impl Service {
         };
         let store = Store::open(&config.data_dir, options).map_err(|error| unopened(&error))?;
         let first_user = users::first_start(&config.data_dir)?;
-        let auth = Authenticator::new(Users::load(&config.data_dir)?, config)?;
+        let users = Users::load(&config.data_dir)?;
+        if config.roles.are_open() {
+            info!("there are no [roles]: whoever is logged in may change every mailbox");
+        }
+        log_roles(config, &users);
+        let auth = Authenticator::new(users, config)?;
         let feeds = Feeds::new(store.revision().map_err(|error| unreadable(&error))?);
         let authority: Box<dyn Authority> = match config.authority {
             AuthorityKind::Local => Box::new(Local),
         };
         let settings = Settings::new(config, &store, authority.role(), tls);
-        let options =
-            WriterOptions { policy: config.policy, batch: config.limits.batch, ..WriterOptions::default() };
+        let permits = Arc::new(Permits::new(config.roles.clone()));
+        let options = WriterOptions {
+            policy: config.policy,
+            batch: config.limits.batch,
+            permits: Arc::clone(&permits),
+            ..WriterOptions::default()
+        };
         let writer = Writer::spawn(store.clone(), authority, Arc::clone(&feeds), options, on_fatal)
             .map_err(|error| Fatal::new(Code::OsErr, format!("cannot start the writer's thread: {error}")))?;
         let processors = available_parallelism().map_or(1, NonZero::get);
@@ -121,6 +134,7 @@ impl Service {
             store,
             writer,
             feeds,
+            permits,
             auth,
             connections: Arc::default(),
             clients: Arc::default(),
@@ -140,6 +154,8 @@ impl Service {
         let role = self.settings().session.role.clone();
         self.settings.store(Arc::new(Settings::new(config, &self.store, role, tls)));
         self.store.set_orders(config.orders.clone());
+        self.permits.replace(config.roles.clone());
+        log_roles(config, &users);
         self.auth.reload(users, config);
     }
 
@@ -231,6 +247,13 @@ pub fn refuse(entrance: Entrance, mut socket: impl Write, text: &str) {
     let mut out = BytesMut::new();
     Response::Status { tag: None, status: Status::Bye, text }.encode(&mut out);
     let _ = socket.write(&out);
+}
+
+/// Tells who may do more, or less, than was probably meant.
+fn log_roles(config: &Config, users: &Users) {
+    for remark in roles::remarks(config, users) {
+        warn!("{remark}");
+    }
 }
 
 fn unopened(error: &OpenError) -> Fatal {

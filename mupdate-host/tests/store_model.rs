@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
 use common::{Line, Page, find, location, name, server, walk};
-use mupdate_core::directory::{Action, Batch, Filter, MemoryView, Order, Policy, Record, State};
+use mupdate_core::directory::{Action, Batch, Filter, MemoryView, Order, Policy, Record, Speaker, State};
 use mupdate_core::server::{Finish, Scope};
 use mupdate_host::feeds::Feeds;
 use mupdate_host::inbox::Inbox;
@@ -180,8 +180,8 @@ proptest! {
             for (at, step) in steps.by_ref().enumerate() {
                 match step {
                     Step::Do(action, policy) => {
-                        ours.stage(&mut txn, &action, policy, at).expect("there is room");
-                        let Ok(()) = theirs.stage(&mut staged, &action, policy, at);
+                        ours.stage(&mut txn, &action, Speaker::TRUSTED, policy, at).expect("there is room");
+                        let Ok(()) = theirs.stage(&mut staged, &action, Speaker::TRUSTED, policy, at);
                     }
                     Step::Commit => { commit = true; break }
                     Step::Abort => break,

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use common::{activate, apply, change, delete, find, name, open, options, reserve, server, store, walk};
-use mupdate_core::directory::{Action, Batch, Order, Policy};
+use mupdate_core::directory::{Action, Batch, Order, Policy, Speaker};
 use mupdate_core::server::Scope;
 use mupdate_host::store::{CommitError, Found, Obstacle, OpenError, Store, StoreError, StoreOptions};
 use tempfile::TempDir;
@@ -120,7 +120,7 @@ fn the_longest_name_fits_and_a_longer_one_is_refused() {
 
     let mut txn = store.begin().expect("no other writer");
     let action = activate(&longest[..=limit], "be1!p", "acl");
-    let staged = Batch::new(txn.revision()).stage(&mut txn, &action, Policy::Standard, ());
+    let staged = Batch::new(txn.revision()).stage(&mut txn, &action, Speaker::TRUSTED, Policy::Standard, ());
     assert!(matches!(staged, Err(StoreError::NameTooLong)));
 }
 
@@ -156,7 +156,8 @@ fn a_full_store_refuses_and_goes_on() {
         let mut txn = store.begin().expect("no other writer");
         let mut batch = Batch::new(txn.revision());
         let action = activate(format!("m{made:04}"), &format!("be1!p{made}"), &acl);
-        let staged = batch.stage(&mut txn, &action, Policy::Standard, ()).map_err(CommitError::from);
+        let staged =
+            batch.stage(&mut txn, &action, Speaker::TRUSTED, Policy::Standard, ()).map_err(CommitError::from);
         match staged.and_then(|()| txn.commit()) {
             Ok(_) => made += 1,
             Err(error) => break error,

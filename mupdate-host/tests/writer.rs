@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{activate, delete, name, open, options, pending, reserve, server, store};
-use mupdate_core::directory::{Action, Batch, Filter, Order, Policy, Refusal};
+use mupdate_core::directory::{Action, Batch, Filter, Order, PeerRole, Policy, Refusal, Roles, Speaker};
 use mupdate_core::server::{Reply, Ticket};
 use mupdate_host::authority::{Authority, Local};
 use mupdate_host::feeds::{Feeds, Subscription};
 use mupdate_host::inbox::Inbox;
+use mupdate_host::permits::Permits;
 use mupdate_host::store::{Store, StoreError, StoreOptions, WriteTxn};
 use mupdate_host::writer::{Job, Memo, Origin, Writer, WriterOptions};
-use mupdate_proto::Role;
+use mupdate_proto::{Location, Role};
 use tempfile::TempDir;
 
 /// Longer than any of this takes, so that a fault is a failure and not a hang.
@@ -86,6 +87,7 @@ impl Authority for Gate {
         txn: &mut WriteTxn<'_>,
         batch: &mut Batch<usize>,
         action: &Action,
+        speaker: Speaker<'_>,
         policy: Policy,
         who: usize,
     ) -> Result<(), StoreError> {
@@ -93,7 +95,7 @@ impl Authority for Gate {
             self.entered.send(()).expect("the test waits");
             leave.recv_timeout(PATIENCE).expect("leave in time");
         }
-        Local.decide(txn, batch, action, policy, who)
+        Local.decide(txn, batch, action, speaker, policy, who)
     }
 }
 
@@ -284,6 +286,7 @@ impl Authority for Broken {
         _: &mut WriteTxn<'_>,
         _: &mut Batch<usize>,
         _: &Action,
+        _: Speaker<'_>,
         _: Policy,
         _: usize,
     ) -> Result<(), StoreError> {
@@ -396,4 +399,29 @@ fn a_subscriber_that_left_is_told_nothing() {
     bench.writer.submit(client.action(3, reserve("m3", "be1!")));
     client.wait(3);
     assert!(!stream.inbox.take().changed);
+}
+
+#[test]
+fn roles_are_judged_in_the_transaction_and_counted() {
+    let (dir, store) = store();
+    let mut roles = Roles::default();
+    let be1 = PeerRole::Backend([server("be1")].into());
+    roles.give("backend", be1);
+    let permits = Arc::new(Permits::new(roles));
+    let options = WriterOptions { permits: Arc::clone(&permits), ..WriterOptions::default() };
+    let bench = start(dir, store, Box::new(Local), options);
+    let mut client = Client::new();
+    let actions = [activate("a", "be2!p", ""), activate("a", "be1!p", ""), delete("a"), delete("a")];
+    for (ticket, action) in (0..).zip(actions) {
+        bench.writer.submit(client.action(ticket, action));
+    }
+    let said = Location::new("be2!p").expect("legal");
+    let refused = Reply::Submitted(Err(Refusal::NotItsServer { said, principal: "backend".into() }));
+    let answers: Vec<_> = client.wait(4).iter().map(|(_, reply)| reply.clone()).collect();
+    assert_eq!(answers, [refused, OK, OK, OK]);
+    permits.replace(Roles::default());
+    bench.writer.submit(client.action(4, activate("a", "be2!p", "")));
+    assert_eq!(client.wait(5)[4].1, OK);
+    let stats = bench.writer.stats();
+    assert_eq!((stat(&stats.refused), stat(&stats.denied), stat(&stats.changes)), (1, 1, 3));
 }

@@ -1,6 +1,8 @@
 //! Real Cyrus 3.6.1 on both daemons: backends, a frontend, and a replicated pair of which both members take part in the
 //! murder. `just interop` runs it; `cargo test` without a name does not.
 //!
+//! Each scenario is played twice: with one login for everybody, and with a login and a role for each.
+//!
 //! Needs root and Debian's Cyrus packages, and says which. Everything runs in namespaces of its own: the network has
 //! nothing but a loopback, names and the system log are this test's, and no process outlives it.
 //!
@@ -19,7 +21,7 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Failed, Trial};
 use mupdate_tests::daemon::Kind;
 
-use self::murder::Murder;
+use self::murder::{Logins, Murder};
 
 /// A scenario: it panics where something is wrong.
 type Scenario = (&'static str, fn(&mut Murder));
@@ -35,6 +37,9 @@ const SCENARIOS: [Scenario; 8] = [
     ("pair_fails_over", pair::fails_over),
 ];
 
+/// What goes well only where principals have roles.
+const WITH_ROLES: [Scenario; 1] = [("pair_and_a_user_that_leaves", pair::a_user_leaves)];
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     if !arguments.list
@@ -47,12 +52,23 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for kind in Kind::ALL {
         for (name, scenario) in SCENARIOS {
-            let run = move || {
-                scenario(&mut Murder::new(kind));
-                Ok::<(), Failed>(())
-            };
-            trials.push(Trial::test(format!("{}::{name}", kind.program()), run));
+            trials.push(trial(kind, Logins::Alike, name, scenario));
+        }
+        for (name, scenario) in SCENARIOS.into_iter().chain(WITH_ROLES) {
+            trials.push(trial(kind, Logins::Roles, name, scenario));
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(kind: Kind, logins: Logins, name: &str, scenario: fn(&mut Murder)) -> Trial {
+    let with = match logins {
+        Logins::Alike => "",
+        Logins::Roles => "roles::",
+    };
+    let run = move || {
+        scenario(&mut Murder::new(kind, logins));
+        Ok::<(), Failed>(())
+    };
+    Trial::test(format!("{}::{with}{name}", kind.program()), run)
 }

@@ -18,6 +18,26 @@ use tempfile::TempDir;
 
 use super::{cyrus::Cyrus, sandbox::HOSTS, syslog::Syslog};
 
+/// As whom backends and frontends log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logins {
+    /// All as one, who may do everything.
+    Alike,
+    /// Each by its own name, with a role of its own.
+    Roles,
+}
+
+/// Every installation's, and the test's own.
+const ROLES: &str = "[roles]
+murder = \"admin\"
+backend1 = { role = \"backend\", servers = [\"backend1.test\"] }
+backend2 = { role = \"backend\", servers = [\"backend2.test\"] }
+member-a = { role = \"backend\", servers = [\"backenda\"] }
+member-b = { role = \"backend\", servers = [\"backenda\"] }
+frontend1 = \"frontend\"
+frontend2 = \"frontend\"
+";
+
 /// A murder.
 pub struct Murder {
     /// The MUPDATE server.
@@ -25,20 +45,26 @@ pub struct Murder {
     /// What Cyrus logs.
     pub syslog: Arc<Syslog>,
     folder: TempDir,
+    logins: Logins,
 }
 
 impl Murder {
     /// A murder of nobody yet.
-    pub fn new(kind: Kind) -> Self {
+    pub fn new(kind: Kind, logins: Logins) -> Self {
         static SYSLOG: OnceLock<Arc<Syslog>> = OnceLock::new();
         let folder = tempfile::tempdir().expect("a temporary directory");
         // Cyrus comes here as a user of its own.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))
             .expect("the folder is ours");
+        let roles = match logins {
+            Logins::Alike => "",
+            Logins::Roles => ROLES,
+        };
         Self {
+            logins,
             daemon: Daemon::start_at(
                 kind,
-                "compress = \"both\"\n",
+                &format!("compress = \"both\"\n{roles}"),
                 &format!("{}:3905", address("mupdate.test")),
             ),
             syslog: Arc::clone(SYSLOG.get_or_init(Syslog::listen)),
@@ -61,7 +87,22 @@ impl Murder {
     /// A backend to be started.
     pub fn make_backend(&self, name: &'static str) -> Cyrus {
         let host = format!("{name}.test");
-        Cyrus::backend(self.folder(), name, &host, address(&host))
+        self.make_member(name, &host, address(&host))
+    }
+
+    /// A backend to be started, which presents a server name that is not its own.
+    pub fn make_member(&self, name: &'static str, server: &str, address: &str) -> Cyrus {
+        let mut backend = Cyrus::backend(self.folder(), name, server, address);
+        self.give_login(&mut backend);
+        backend
+    }
+
+    fn give_login(&self, cyrus: &mut Cyrus) {
+        if self.logins == Logins::Roles {
+            for option in ["mupdate_username", "mupdate_authname"] {
+                cyrus.option(option, cyrus.name);
+            }
+        }
     }
 
     /// A running frontend, in sync.
@@ -74,7 +115,9 @@ impl Murder {
     /// A frontend to be started.
     pub fn make_frontend(&self, name: &'static str) -> Cyrus {
         let host = format!("{name}.test");
-        Cyrus::frontend(self.folder(), name, &host, address(&host))
+        let mut frontend = Cyrus::frontend(self.folder(), name, &host, address(&host));
+        self.give_login(&mut frontend);
+        frontend
     }
 
     /// Starts a frontend and waits until it has the whole list.

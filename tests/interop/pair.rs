@@ -23,7 +23,7 @@ struct Pair {
 impl Pair {
     fn start(murder: &Murder) -> Self {
         let member = |name, own: usize| {
-            let mut member = Cyrus::backend(murder.folder(), name, "backenda", MEMBERS[own]);
+            let mut member = murder.make_member(name, "backenda", MEMBERS[own]);
             member.option("sync_host", MEMBERS[1 - own]);
             member.option("sync_authname", "replication");
             member.option("sync_password", password("replication"));
@@ -177,4 +177,44 @@ pub fn fails_over(murder: &mut Murder) {
     pair.wait_until_same();
     assert_eq!(local(&pair.active), murder.active());
     murder.same_on(&frontend);
+}
+
+/// A user leaves a pair by XFER while its replica lags behind: whatever the replica repeats afterwards, the mailboxes
+/// stay where they have gone.
+pub fn a_user_leaves(murder: &mut Murder) {
+    let (mut pair, other) = (Pair::start(murder), murder.backend("backend2"));
+    let frontend = murder.frontend("frontend1");
+    let mut admin = pair.admin();
+    for name in ["alice", "alice/sub", "alice/sub/x", "bob"] {
+        admin.ok(format!("CREATE user/{name}"));
+    }
+    admin.ok("SETACL user/alice cyrus lrswipkxtecda");
+    pair.replicate(&["-A"]);
+    // What the replica does not know yet.
+    admin.ok("SETACL user/alice/sub bob lrs");
+    admin.ok("RENAME user/alice/sub/x user/alice/sub/y");
+    admin.ok("CREATE user/alice/new");
+    admin.ok("XFER user/alice backend2.test");
+    let moved = murder.entries();
+    for (name, row) in moved.iter().filter(|(name, _)| name.contains("alice")) {
+        assert_eq!(row.location(), Some("backend2.test!default"), "{name}");
+    }
+    murder.same_on(&frontend);
+
+    pair.roll();
+    admin.ok("CREATE user/bob/after");
+    eventually("the replica follows", || local(&pair.passive).contains("user.bob.after"));
+    pair.wait_until_same();
+    let stayed = |(name, row): &(&String, &Row)| {
+        !name.contains("alice") || murder.entry(name).0 == row.location().unwrap_or_default()
+    };
+    assert_eq!(moved.iter().find(|entry| !stayed(entry)), None, "the mailboxes stay where they went");
+    murder.daemon.wait_for_log("held by backend2.test!default, which principal member-b may not speak for");
+    murder.same_on(&frontend);
+    frontend.imap("alice").ok("SELECT INBOX/sub/y");
+    for backend in [&pair.active, &pair.passive, &other] {
+        backend.must("ctl_mboxlist", &["-m"]);
+        murder.same_on(&frontend);
+    }
+    assert_eq!(local(&other).len(), 4, "nothing was wiped");
 }

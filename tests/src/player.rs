@@ -1,6 +1,9 @@
 //! Plays a [`Script`] on a [`Stage`] and writes down both directions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use mupdate_host::config::Config;
+use mupdate_proto::encode_base64;
 
 use crate::{
     deflate::Deflate,
@@ -8,11 +11,19 @@ use crate::{
     wire,
 };
 
-/// The user and password that every stage knows.
+/// The user that every stage knows, and the password of all.
 pub const LOGIN: (&str, &str) = ("murder", "secret");
 
-/// `\0murder\0secret`.
-pub const LOGIN_BASE64: &str = "AG11cmRlcgBzZWNyZXQ=";
+/// PLAIN's response for a user with the password of [`LOGIN`].
+pub fn login_base64(user: &str) -> String {
+    encode_base64(format!("\0{user}\0{}", LOGIN.1).as_bytes())
+}
+
+/// Who can log in where these settings are in force, all of them with the password of [`LOGIN`].
+pub fn users(settings: &Config) -> BTreeSet<String> {
+    let named = settings.roles.named().map(|(user, _)| user.to_owned());
+    named.chain([LOGIN.0.to_owned()]).collect()
+}
 
 /// Somewhere a server runs: the bare core, or a daemon.
 pub trait Stage {
@@ -120,10 +131,13 @@ impl Player<'_> {
     fn act(&mut self, name: &str, action: &Action) -> Result<(), String> {
         match action {
             Action::Connect => Ok(()),
-            Action::Login => {
+            Action::Login(user) => {
                 let mark = self.seen.len();
-                self.ask(name, &format!("L0 AUTHENTICATE \"PLAIN\" \"{LOGIN_BASE64}\""))?;
-                self.expected(name, mark, "L0 OK \"Authenticated\"", "(logged in)")
+                let response = login_base64(user.as_deref().unwrap_or(LOGIN.0));
+                self.ask(name, &format!("L0 AUTHENTICATE \"PLAIN\" \"{response}\""))?;
+                let word =
+                    user.as_ref().map_or("(logged in)".to_owned(), |user| format!("(logged in as {user})"));
+                self.expected(name, mark, "L0 OK \"Authenticated\"", &word)
             }
             Action::Ask(line) => self.ask(name, line),
             Action::Send(octets) => self.send(name, octets),

@@ -8,6 +8,7 @@
 //! @config policy = "strict"                   a line of TOML for the server, before any step
 //! c1 connect                                  open a connection and show the banner
 //! c1 login                                    AUTHENTICATE "PLAIN" as murder, password secret; must succeed
+//! c1 login be1                                the same as be1, who has to have a role in the settings
 //! c1: A1 FIND "user.a"                        send the line and CRLF, read until A1's answer, a `* BAD` or a `* BYE`
 //! c1 send: A1 FIND {6+}\r\nuser.a\r\n         send these octets, wait for nothing
 //! c1 read 2                                   read exactly two units, a unit being a line with its literals
@@ -19,6 +20,8 @@
 //! c1 tls                                      from here on TLS, beginning with the banner; the bare core is only told so
 //! server stop                                 end the server in good order, as SIGTERM does
 //! ```
+//!
+//! Whoever has a role of their own in the settings can log in too, with the same password.
 //!
 //! The settings may have a `[tls]` with `certificate.pem` and `key.pem`, and `clients.pem` as its CA.
 //!
@@ -59,8 +62,8 @@ pub enum Step {
 pub enum Action {
     /// Open the connection, read the banner.
     Connect,
-    /// Log in as `murder`.
-    Login,
+    /// Log in as this user, or as `murder`.
+    Login(Option<String>),
     /// Send one line, read until its answer.
     Ask(String),
     /// Send octets.
@@ -142,7 +145,8 @@ fn action(text: &str) -> Result<Action, String> {
     let (verb, argument) = text.split_once(' ').unwrap_or((text, ""));
     match (verb, argument) {
         ("connect", "") => Ok(Action::Connect),
-        ("login", "") => Ok(Action::Login),
+        ("login", "") => Ok(Action::Login(None)),
+        ("login", user) => Ok(Action::Login(Some(user.into()))),
         ("closed", "") => Ok(Action::Closed),
         ("eof", "") => Ok(Action::Eof),
         ("drop", "") => Ok(Action::Drop),

@@ -8,7 +8,7 @@
 
 use mupdate_proto::{Location, MailboxName};
 
-use super::{Action, Change, Policy, Record, Refusal, Revision, decide};
+use super::{Action, Change, Policy, Record, Refusal, Revision, Speaker, decide, permit};
 
 /// Records, as one transaction sees and changes them.
 pub trait View {
@@ -91,7 +91,7 @@ impl<T> Batch<T> {
         self.waiting.is_empty()
     }
 
-    /// Decides an action on what `view` shows, and carries it out there.
+    /// Decides an action on what `view` shows, if `speaker` is [permitted](permit) it there, and carries it out.
     ///
     /// # Errors
     /// The view failed. `who` is in the batch nevertheless, to be answered with the others: abort the
@@ -100,19 +100,27 @@ impl<T> Batch<T> {
         &mut self,
         view: &mut V,
         action: &Action,
+        speaker: Speaker<'_>,
         policy: Policy,
         who: T,
     ) -> Result<(), V::Error> {
         self.waiting.push(who);
-        let verdict = self.apply(view, action, policy)?;
+        let verdict = self.apply(view, action, speaker, policy)?;
         self.verdicts.push(verdict);
         Ok(())
     }
 
-    fn apply<V: View>(&mut self, view: &mut V, action: &Action, policy: Policy) -> Result<Verdict, V::Error> {
+    fn apply<V: View>(
+        &mut self,
+        view: &mut V,
+        action: &Action,
+        speaker: Speaker<'_>,
+        policy: Policy,
+    ) -> Result<Verdict, V::Error> {
         let mailbox = action.mailbox();
         let before = view.get(mailbox)?;
-        let change = match decide(before.as_ref(), action, policy) {
+        let permitted = permit(before.as_ref(), action, speaker);
+        let change = match permitted.and_then(|()| decide(before.as_ref(), action, policy)) {
             Ok(change) => change,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -211,7 +219,7 @@ mod tests {
         Action::Delete { mailbox: name(mailbox) }
     }
     fn stage(batch: &mut Batch<u32>, view: &mut MemoryView, action: &Action, who: u32) {
-        let Ok(()) = batch.stage(view, action, Policy::Standard, who);
+        let Ok(()) = batch.stage(view, action, Speaker::TRUSTED, Policy::Standard, who);
     }
 
     #[test]
@@ -283,8 +291,11 @@ mod tests {
     fn an_aborted_batch_names_everybody() {
         let mut batch = Batch::new(0);
         assert!(batch.is_empty());
-        assert_eq!(batch.stage(&mut Full, &delete("a"), Policy::Standard, 1), Ok(()));
-        assert_eq!(batch.stage(&mut Full, &reserve("a", "be1!"), Policy::Standard, 2), Err("full"));
+        assert_eq!(batch.stage(&mut Full, &delete("a"), Speaker::TRUSTED, Policy::Standard, 1), Ok(()));
+        assert_eq!(
+            batch.stage(&mut Full, &reserve("a", "be1!"), Speaker::TRUSTED, Policy::Standard, 2),
+            Err("full")
+        );
         assert!(!batch.is_empty());
         assert_eq!(batch.len(), 2);
         assert_eq!(batch.seal().refused_whole(), [1, 2]);
@@ -294,7 +305,9 @@ mod tests {
     #[should_panic(expected = "can only be refused")]
     fn a_batch_whose_view_failed_is_never_durable() {
         let mut batch = Batch::new(0);
-        assert!(batch.stage(&mut Full, &reserve("a", "be1!"), Policy::Standard, ()).is_err());
+        assert!(
+            batch.stage(&mut Full, &reserve("a", "be1!"), Speaker::TRUSTED, Policy::Standard, ()).is_err()
+        );
         let _ = batch.seal().durable(1);
     }
 

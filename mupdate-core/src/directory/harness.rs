@@ -7,8 +7,8 @@ use std::slice;
 use mupdate_proto::{Acl, Location, MailboxName, ServerName};
 
 use super::{
-    Action, Batch, Change, Durable, Event, Feed, Filter, Learner, MemoryView, News, Order, Policy, Record,
-    Refusal, Selection, State, Verdict, View, at_risk, decide, risk_ranges, v36_name,
+    Action, Batch, Change, Durable, Event, Feed, Filter, Learner, MemoryView, News, Order, PeerRole, Policy,
+    Record, Refusal, Selection, Speaker, State, Verdict, View, at_risk, decide, risk_ranges, v36_name,
 };
 
 /// Runs the actions that `data` spells against a directory in memory and against a model that shares no code
@@ -27,7 +27,8 @@ pub fn directory(data: &[u8]) {
         let mut drain = false;
         for step in steps.by_ref() {
             let action = step.action();
-            let Ok(()) = batch.stage(&mut view, &action, step.policy, expected.len());
+            let (speaker, policy) = (Speaker { principal: "x", role: &step.role() }, step.policy);
+            let Ok(()) = batch.stage(&mut view, &action, speaker, policy, expected.len());
             let answer = model.apply(&step);
             if answer == Answer::Ok {
                 let Ok(current) = view.get(action.mailbox());
@@ -116,6 +117,7 @@ struct Step {
     bang: bool,
     acl: u8,
     policy: Policy,
+    speaker: Voice,
     commits: bool,
     drains: bool,
 }
@@ -133,8 +135,21 @@ impl Step {
             acl: octets[2] % 3,
             policy: [Policy::Standard, Policy::Strict, Policy::Unified, Policy::Replicated]
                 [usize::from(octets[2] / 4 % 4)],
+            speaker: Voice::read(octets[3] / 4),
             commits: octets[3] & 1 != 0,
             drains: octets[3] & 2 != 0,
+        }
+    }
+
+    fn role(&self) -> PeerRole {
+        match &self.speaker {
+            Voice::Anybody => PeerRole::Admin,
+            Voice::Of(servers) => {
+                let name = |number: &u8| ServerName::new(format!("be{number}")).expect("a legal name");
+                PeerRole::Backend(servers.iter().map(name).collect())
+            }
+            Voice::Reader => PeerRole::Frontend,
+            Voice::Nobody => PeerRole::None,
         }
     }
 
@@ -155,6 +170,29 @@ impl Step {
     }
 }
 
+/// Who says it.
+enum Voice {
+    Anybody,
+    /// Somebody who speaks for these servers.
+    Of(&'static [u8]),
+    Reader,
+    Nobody,
+}
+
+impl Voice {
+    fn read(number: u8) -> Voice {
+        match number % 16 {
+            8 | 9 => Voice::Of(&[0]),
+            10 | 11 => Voice::Of(&[1]),
+            12 => Voice::Of(&[0, 2]),
+            13 => Voice::Of(&[]),
+            14 => Voice::Reader,
+            15 => Voice::Nobody,
+            _ => Voice::Anybody,
+        }
+    }
+}
+
 /// A verdict, without its location.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
@@ -163,6 +201,9 @@ enum Answer {
     NotActive,
     Unknown,
     Takeover,
+    NotItsOwn,
+    ReadsOnly,
+    NoRole,
 }
 
 impl Answer {
@@ -173,6 +214,9 @@ impl Answer {
             Err(Refusal::NotActive { .. }) => Answer::NotActive,
             Err(Refusal::DoesNotExist) => Answer::Unknown,
             Err(Refusal::TakeoverRefused { .. }) => Answer::Takeover,
+            Err(Refusal::NotItsMailbox { .. } | Refusal::NotItsServer { .. }) => Answer::NotItsOwn,
+            Err(Refusal::ReadsOnly { .. }) => Answer::ReadsOnly,
+            Err(Refusal::NoRole { .. }) => Answer::NoRole,
         }
     }
 }
@@ -193,6 +237,12 @@ struct Owner {
 
 impl Model {
     fn apply(&mut self, step: &Step) -> Answer {
+        match &step.speaker {
+            Voice::Of(servers) if self.is_foreign(step, servers) => return Answer::NotItsOwn,
+            Voice::Reader => return Answer::ReadsOnly,
+            Voice::Nobody => return Answer::NoRole,
+            Voice::Anybody | Voice::Of(_) => {}
+        }
         if step.verb == 3 {
             self.owners.remove(&step.mailbox);
             return Answer::Ok;
@@ -229,6 +279,18 @@ impl Model {
             _ => {}
         }
         Answer::Ok
+    }
+
+    /// What is said names another's server, or takes from another what is not about to move.
+    fn is_foreign(&self, step: &Step, servers: &[u8]) -> bool {
+        let announces = step.verb < 2;
+        let foreign = self.owners.get(&step.mailbox).filter(|owner| !servers.contains(&owner.server));
+        let takes = foreign.is_some_and(|owner| match step.verb {
+            0 => false,
+            1 => owner.acl.is_some(),
+            _ => true,
+        });
+        takes || announces && !servers.contains(&step.server)
     }
 
     fn assert_equals(&self, view: &MemoryView) {

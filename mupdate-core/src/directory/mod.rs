@@ -12,6 +12,8 @@
 //! - A record changes only to one that differs from it. An event therefore always has `before != after`.
 //! - A known partition is never forgotten in favour of one that was not said; a said one fills in one that
 //!   was not known.
+//! - What a principal may not touch stays as it is, whatever [`decide`] would say: a backend with a role never
+//!   changes an active name of a server that it does not speak for.
 //! - A reservation never takes an activation, its ACL or its location away.
 //! - Later actions of a [`Batch`] see what earlier ones did.
 //! - Revisions grow by one with each event, and by nothing else.
@@ -30,6 +32,7 @@ pub mod harness;
 pub mod learner;
 pub mod memory;
 pub mod order;
+pub mod permit;
 pub mod resync;
 pub mod selection;
 
@@ -39,6 +42,7 @@ pub use feed::{Feed, Filter, News};
 pub use learner::Learner;
 pub use memory::MemoryView;
 pub use order::{Order, v36_key, v36_name};
+pub use permit::{PeerRole, Roles, Speaker, permit, permit_reading};
 pub use resync::{at_risk, can_be_at_risk, domain_of, risk_ranges};
 pub use selection::Selection;
 
@@ -226,6 +230,46 @@ pub enum Refusal {
         /// Who has it.
         held_by: Location,
     },
+    /// A change of what a server has that the principal may not speak for.
+    NotItsMailbox {
+        /// Who has it.
+        held_by: Location,
+        /// Who asked.
+        principal: String,
+    },
+    /// RESERVE or ACTIVATE at a server that the principal may not speak for.
+    NotItsServer {
+        /// Where it was to be.
+        said: Location,
+        /// Who asked.
+        principal: String,
+    },
+    /// A change by a principal that may only read.
+    ReadsOnly {
+        /// Who asked.
+        principal: String,
+    },
+    /// Anything by a principal that may do nothing.
+    NoRole {
+        /// Who asked.
+        principal: String,
+    },
+}
+
+impl Refusal {
+    /// Whether it is for who asked, and not for what the directory knows.
+    pub fn is_of_the_principal(&self) -> bool {
+        match self {
+            Refusal::AlreadyExists { .. }
+            | Refusal::NotActive { .. }
+            | Refusal::DoesNotExist
+            | Refusal::TakeoverRefused { .. } => false,
+            Refusal::NotItsMailbox { .. }
+            | Refusal::NotItsServer { .. }
+            | Refusal::ReadsOnly { .. }
+            | Refusal::NoRole { .. } => true,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -240,6 +284,16 @@ impl fmt::Display for Refusal {
             Refusal::TakeoverRefused { held_by } => {
                 write!(f, "mailbox is held by {held_by}, which has not deactivated it")
             }
+            Refusal::NotItsMailbox { held_by, principal } => {
+                write!(f, "mailbox is held by {held_by}, which principal {principal} may not speak for")
+            }
+            Refusal::NotItsServer { said, principal } => {
+                write!(f, "location is {said}, which principal {principal} may not speak for")
+            }
+            Refusal::ReadsOnly { principal } => {
+                write!(f, "principal {principal} is a frontend and changes nothing")
+            }
+            Refusal::NoRole { principal } => write!(f, "principal {principal} has no role"),
         }
     }
 }

@@ -91,6 +91,21 @@ pub enum Request {
     Barrier,
 }
 
+impl Request {
+    /// Whether the answer tells of mailboxes: what a peer needs a [role](crate::directory::permit) that reads for.
+    pub fn reads(&self) -> bool {
+        match self {
+            Self::Find(_)
+            | Self::Walk(_)
+            | Self::More
+            | Self::Subscribe(_)
+            | Self::Reannounce
+            | Self::Drain => true,
+            Self::Authenticate(_) | Self::Submit(_) | Self::Barrier => false,
+        }
+    }
+}
+
 /// One step of a SASL exchange, decoded from base64.
 #[derive(Clone, PartialEq, Eq)]
 pub enum AuthStep {

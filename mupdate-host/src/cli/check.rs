@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Source;
 use crate::auth::saslauthd_warning;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, roles};
 use crate::exit::{Code, Fatal};
 use crate::tls::{Remark, Tls};
 use crate::users::{self, Users, UsersError};
@@ -39,7 +39,12 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
         Ok(users) if users.is_empty() => {
             write(out, format_args!("# Warning: there are no users, nobody can log in\n"))
         }
-        Ok(found) => write(out, format_args!("# Users in {}: {}\n", users.display(), found.len())),
+        Ok(found) => {
+            for remark in roles::remarks(&config, &found) {
+                write(out, format_args!("# Warning: {remark}\n"))?;
+            }
+            write(out, format_args!("# Users in {}: {}\n", users.display(), found.len()))
+        }
         Err(UsersError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
             write(out, format_args!("# No users yet: the first start makes {}\n", users::FIRST_USER))
         }

@@ -11,6 +11,7 @@ mod listen;
 mod print;
 mod read;
 mod reload;
+pub mod roles;
 mod saslauthd;
 mod size;
 mod tls;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mupdate_core::directory::{Order, Policy};
+use mupdate_core::directory::{Order, Policy, Roles};
 use mupdate_proto::{CompressLines, Limits, ServerName};
 use toml::de::DeValue;
 
@@ -70,6 +71,8 @@ pub struct Config {
     pub login_cache: LoginCacheSettings,
     /// Certificates, and what TLS is like.
     pub tls: TlsSettings,
+    /// Who may do what.
+    pub roles: Roles,
 }
 
 /// Who decides about changes: `authority`.
@@ -177,6 +180,7 @@ impl Default for Config {
             saslauthd: SaslauthdSettings::default(),
             login_cache: LoginCacheSettings { entries: 1024, lifetime: Duration::from_secs(600) },
             tls: TlsSettings::default(),
+            roles: Roles::default(),
         }
     }
 }
@@ -233,6 +237,7 @@ const NAMES: Names = &[
             "auth",
             "login_cache",
             "tls",
+            "roles",
         ],
     ),
     (
@@ -264,6 +269,7 @@ const NAMES: Names = &[
     ("streams", &["hold_ms"]),
     ("store", &["map_size", "tombstones", "readers"]),
     ("orders", &["*"]),
+    ("roles", &["*"]),
     ("auth", &SaslauthdSettings::NAMES),
     ("login_cache", &["entries", "seconds"]),
     ("tls", &["certificate", "key", "client_ca", "client_certificates", "minimum_version"]),
@@ -304,6 +310,7 @@ impl Config {
         cache.read("entries", &mut config.login_cache.entries, number(0..=1_000_000));
         cache.read("seconds", &mut config.login_cache.lifetime, seconds(1..=86_400));
         config.tls.read(&root.table("tls"));
+        root.table("roles").read_all(|user, role| roles::read(&mut config.roles, user, role));
         let problems = document.problems();
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }

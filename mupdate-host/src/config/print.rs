@@ -84,6 +84,6 @@ impl fmt::Display for Config {
         for (server, order) in &self.orders {
             writeln!(f, "{} = {}", quoted(server), quoted(order))?;
         }
-        Ok(())
+        super::roles::print(&self.roles, f)
     }
 }

@@ -6,9 +6,10 @@ impl Config {
     /// The configuration that is in force after a reload from `self` to `fresh`, and the names of the settings that
     /// differ but wait for a restart.
     ///
-    /// A reload takes over the limits (but `batch`), `allow_plaintext`, `compress`, `software`, `[orders]`, `[streams]`,
-    /// `[auth]`, `[tls]` and the levels of `log`. Limits and TLS count for new connections. It keeps `server_name`, `data_dir`,
-    /// `listen`, `listen_tls`, `authority`, `policy`, `limits.batch`, `[store]` and `[login_cache]`.
+    /// A reload takes over the limits (but `batch`), `allow_plaintext`, `compress`, `software`, `[orders]`, `[roles]`,
+    /// `[streams]`, `[auth]`, `[tls]` and the levels of `log`. Limits and TLS count for new connections. It keeps
+    /// `server_name`, `data_dir`, `listen`, `listen_tls`, `authority`, `policy`, `limits.batch`, `[store]` and
+    /// `[login_cache]`.
     #[must_use]
     pub fn reloaded(&self, fresh: Self) -> (Self, Vec<&'static str>) {
         let mut next = fresh;

@@ -26,6 +26,8 @@ fn the_example_without_its_comment_signs_is_the_defaults() {
     assert_eq!(said.server_name, "mupdate.example.org");
     said.server_name = Config::default().server_name;
     said.orders.clear();
+    assert_eq!(said.roles.named().count(), 3);
+    said.roles = Roles::default();
     assert_eq!(said.tls.certificate.as_deref(), Some(Path::new("tls/certificate.pem")));
     said.tls = TlsSettings { client_certificates: said.tls.client_certificates, ..TlsSettings::default() };
     said.listen_tls.clear();

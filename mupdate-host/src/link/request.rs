@@ -11,7 +11,7 @@ use mupdate_core::{
     directory::{Filter, Revision},
     server::{AuthReply, AuthStep, LayerFacts, Note, Reply, Request, ServerSession, Ticket},
 };
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::{Peer, Turns, clients::ClientStream};
 use crate::{
@@ -135,6 +135,11 @@ impl Requests {
         ticket: Ticket,
         request: Request,
     ) {
+        if request.reads()
+            && let Err(text) = self.may_read(session)
+        {
+            return session.reply(ticket, Reply::Failed(text));
+        }
         let done = match request {
             Request::Authenticate(step) => {
                 self.authenticate(session, ticket, step);
@@ -262,6 +267,18 @@ impl Requests {
             peer: peer.to_string().into(),
         });
         origin.clone()
+    }
+
+    /// Roles can change while a connection is open.
+    fn may_read(&self, session: &ServerSession) -> Result<(), String> {
+        let principal = session.principal().unwrap_or_default();
+        let permits = &self.service.permits;
+        permits.permit_reading(principal).map_err(|refusal| {
+            if permits.tells(principal, Instant::now()) {
+                info!(%principal, peer = %self.peer, "refused: {refusal}");
+            }
+            refusal.to_string()
+        })
     }
 
     /// The next page of the walk under way.

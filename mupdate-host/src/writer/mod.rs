@@ -30,6 +30,7 @@ pub use memos::Memo;
 use crate::authority::Authority;
 use crate::feeds::{Feeds, SharedFeed};
 use crate::inbox::Inbox;
+use crate::permits::Permits;
 use crate::store::{Store, StoreError};
 use crate::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use crate::sync::thread::{self, JoinHandle};
@@ -84,11 +85,18 @@ pub struct WriterOptions {
     pub batch: usize,
     /// How long notes wait for a commit that takes them along, before they get one of their own.
     pub note_delay: Duration,
+    /// Who may change what.
+    pub permits: Arc<Permits>,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { policy: Policy::Standard, batch: 256, note_delay: Duration::from_secs(5) }
+        Self {
+            policy: Policy::Standard,
+            batch: 256,
+            note_delay: Duration::from_secs(5),
+            permits: Arc::default(),
+        }
     }
 }
 
@@ -103,6 +111,8 @@ pub struct WriterStats {
     pub changes: AtomicU64,
     /// Actions answered NO by the rules.
     pub refused: AtomicU64,
+    /// Those of them that were refused for who asked.
+    pub denied: AtomicU64,
     /// Activations that took a mailbox from another location.
     pub takeovers: AtomicU64,
     /// Transactions committed.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mupdate_core::directory::{Action, Batch, Durable, Event, Sealed};
+use mupdate_core::directory::{Action, Batch, Durable, Event, Refusal, Sealed};
 use mupdate_core::server::Reply;
 
 use super::waiting::{Barrier, Entry};
@@ -78,9 +78,7 @@ impl Work {
                 for (at, verdict) in verdicts {
                     let Entry { action, origin, ticket, inbox } = &entries[at];
                     if let Err(refusal) = &verdict {
-                        WriterStats::add(&self.stats.refused, 1);
-                        let Origin { principal, peer } = origin;
-                        tracing::info!(mailbox = %action.mailbox(), %principal, %peer, "refused: {refusal}");
+                        self.note_refusal(action, origin, refusal);
                     }
                     inbox.deliver(*ticket, Reply::Submitted(verdict));
                 }
@@ -135,9 +133,12 @@ impl Work {
         sound: &[usize],
         changing: &mut Vec<usize>,
     ) -> Result<(), StoreError> {
+        let roles = self.options.permits.roles();
         for &at in sound {
             let before = txn.changes();
-            self.authority.decide(txn, batch, &entries[at].action, self.options.policy, at)?;
+            let Entry { action, origin, .. } = &entries[at];
+            let speaker = roles.speaker(&origin.principal);
+            self.authority.decide(txn, batch, action, speaker, self.options.policy, at)?;
             if txn.changes() > before {
                 changing.push(at);
             }
@@ -152,6 +153,16 @@ impl Work {
         WriterStats::add(&self.stats.commits, 1);
         self.obstacles.overcome();
         Ok(revision)
+    }
+
+    fn note_refusal(&self, action: &Action, Origin { principal, peer }: &Origin, refusal: &Refusal) {
+        WriterStats::add(&self.stats.refused, 1);
+        if refusal.is_of_the_principal() {
+            WriterStats::add(&self.stats.denied, 1);
+        }
+        if self.options.permits.tells(principal, Instant::now()) {
+            tracing::info!(mailbox = %action.mailbox(), %principal, %peer, "refused: {refusal}");
+        }
     }
 
     /// Takeovers are what an operator wants to know when two backends claim one mailbox.

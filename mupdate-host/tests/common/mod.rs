@@ -4,7 +4,7 @@
 use std::sync::PoisonError;
 
 use bytes::Bytes;
-use mupdate_core::directory::{Action, Batch, Durable, Policy, Verdict};
+use mupdate_core::directory::{Action, Batch, Durable, Policy, Speaker, Verdict};
 use mupdate_core::server::{Finish, Row, Scope};
 use mupdate_host::feeds::Subscription;
 use mupdate_host::store::{RowSink, Store, StoreOptions};
@@ -93,7 +93,7 @@ pub fn change(store: &Store, actions: &[Action]) -> Durable<usize> {
     let mut txn = store.begin().expect("no other writer");
     let mut batch = Batch::new(txn.revision());
     for (at, action) in actions.iter().enumerate() {
-        batch.stage(&mut txn, action, Policy::Standard, at).expect("there is room");
+        batch.stage(&mut txn, action, Speaker::TRUSTED, Policy::Standard, at).expect("there is room");
     }
     let sealed = batch.seal();
     let revision = txn.commit().expect("there is room");

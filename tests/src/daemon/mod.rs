@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mupdate_host::config::Config;
 use rustix::process::{Pid, kill_process};
 use tempfile::TempDir;
 
@@ -25,7 +26,7 @@ pub use self::{
     launch::{Launch, Refusal},
     stage::DaemonStage,
 };
-use crate::player::LOGIN;
+use crate::player::{self, LOGIN};
 pub use rustix::process::Signal;
 
 /// How long anything may take before a test gives up. Nothing is expected to take a fraction of it.
@@ -53,7 +54,7 @@ impl Kind {
     }
 }
 
-/// A running daemon with the user of [`LOGIN`]; killed when dropped.
+/// A running daemon with the user of [`LOGIN`], and those who have a role in its settings; killed when dropped.
 pub struct Daemon {
     kind: Kind,
     child: Child,
@@ -105,7 +106,7 @@ impl Daemon {
         let data = folder.path().join("data");
         fs::create_dir(&data).expect("the folder is ours");
         let users_file = data.join("users");
-        fs::write(&users_file, users()).expect("the folder is ours");
+        fs::write(&users_file, users(toml)).expect("the folder is ours");
         fs::set_permissions(&users_file, fs::Permissions::from_mode(0o600)).expect("the file is ours");
         prepare(&data);
         let config = folder.path().join("mupdated.toml");
@@ -304,14 +305,20 @@ impl Drop for Daemon {
     }
 }
 
-/// The users file of a daemon that knows [`LOGIN`], made once by the daemon itself.
-fn users() -> &'static [u8] {
-    static USERS: OnceLock<Vec<u8>> = OnceLock::new();
-    USERS.get_or_init(|| {
+/// The users file of a daemon with these settings: everybody has the password of [`LOGIN`], and what is kept of it, made
+/// once by the daemon itself, says nothing of whose it is.
+fn users(toml: &str) -> String {
+    static RECORD: OnceLock<String> = OnceLock::new();
+    let record = RECORD.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a temporary directory");
         add_user(Kind::Smol, folder.path(), LOGIN.0, LOGIN.1);
-        fs::read(folder.path().join("users")).expect("it was made")
-    })
+        let file = fs::read_to_string(folder.path().join("users")).expect("it was made");
+        let line = file.lines().find_map(|line| line.strip_prefix(LOGIN.0)).expect("the user has a line");
+        line.to_owned()
+    });
+    // Settings that are wrong have nobody to log in.
+    let settings = Config::parse(toml).unwrap_or_default();
+    player::users(&settings).iter().map(|user| format!("{user}{record}\n")).collect()
 }
 
 /// `user add`.

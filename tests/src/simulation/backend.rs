@@ -21,6 +21,8 @@ use crate::world::Connection;
 #[derive(Debug)]
 pub struct Group {
     pub server: String,
+    /// The others' names cannot be taken from here.
+    pub fenced: bool,
     pub order: Order,
     pub members: Vec<Member>,
     /// Which member leads.
@@ -110,11 +112,11 @@ pub enum End {
 
 impl Errand {
     /// A call, whose connection was just opened.
-    pub fn new(connection: Connection, purpose: Purpose, todo: Vec<Verb>) -> Self {
+    pub fn new(connection: Connection, user: &str, purpose: Purpose, todo: Vec<Verb>) -> Self {
         Self {
             connection,
             purpose,
-            caller: Caller::new(),
+            caller: Caller::new(user),
             todo: todo.into(),
             asked: None,
             done: Vec::new(),
@@ -163,13 +165,19 @@ impl Errand {
         verb: Verb,
         status: Status,
         since: Revision,
-        backend: (&Group, &Held),
+        backend @ (group, _): (&Group, &Held),
         history: &History,
     ) -> Result<bool, String> {
         match verb {
             Verb::List { .. } if status == Status::Ok => self.compare(backend),
             Verb::Find { mailbox } if status == Status::Ok => self.found(mailbox, backend)?,
             _ if history.explains(&verb, status, since) => self.done.push(verb),
+            _ if group.fenced && history.forbids(&group.server, &verb, status, since) => {
+                // A replica that may not give up what another server has got by now drops it nevertheless.
+                let drops = matches!((&self.purpose, &verb), (Purpose::Echo { .. }, Verb::Delete { .. }));
+                self.done.extend(drops.then_some(verb));
+                return Ok(drops);
+            }
             _ => {
                 return Err(format!(
                     "{verb:?} was answered {status:?}, which nothing since {since} explains"
@@ -223,9 +231,10 @@ impl Errand {
 
 impl Group {
     /// One backend or two, which hold nothing.
-    pub fn new(server: String, order: Order, paired: bool) -> Self {
+    pub fn new(server: String, order: Order, paired: bool, fenced: bool) -> Self {
         Self {
             server,
+            fenced,
             order,
             members: (0..=usize::from(paired)).map(|_| Member::default()).collect(),
             leader: 0,

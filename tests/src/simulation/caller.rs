@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use mupdate_core::client::{ClientSession, Event, Output};
 use mupdate_proto::{Limits, Response, Status, Verb};
 
-use crate::player::LOGIN_BASE64;
+use crate::player::login_base64;
 
 /// What came.
 #[derive(Debug)]
@@ -24,13 +24,14 @@ pub enum Heard {
 #[derive(Debug)]
 pub struct Caller {
     session: ClientSession,
+    user: String,
     logged_in: bool,
 }
 
 impl Caller {
-    /// Waits for the banner.
-    pub fn new() -> Self {
-        Self { session: ClientSession::new(Limits::default()), logged_in: false }
+    /// Waits for the banner, to log in as this user.
+    pub fn new(user: &str) -> Self {
+        Self { user: user.to_owned(), session: ClientSession::new(Limits::default()), logged_in: false }
     }
 
     /// Octets came.
@@ -53,7 +54,8 @@ impl Caller {
             };
             return Some(match event {
                 Event::Banner(_) => {
-                    let (mechanism, initial) = (Bytes::from("PLAIN"), Some(Bytes::from(LOGIN_BASE64)));
+                    let (mechanism, initial) =
+                        (Bytes::from("PLAIN"), Some(Bytes::from(login_base64(&self.user))));
                     self.session.send(Verb::Authenticate { mechanism, initial }, out);
                     continue;
                 }
@@ -68,11 +70,5 @@ impl Caller {
                 }
             });
         }
-    }
-}
-
-impl Default for Caller {
-    fn default() -> Self {
-        Self::new()
     }
 }

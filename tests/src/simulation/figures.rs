@@ -29,6 +29,8 @@ pub struct Figures {
     pub late_words: u64,
     /// Words that hit a mailbox which another server had by then.
     pub foreign: u64,
+    /// Commands refused because of who said them.
+    pub denied: u64,
     /// Groups that needed `ctl_mboxlist -m` in the end, since something of theirs was cut short.
     pub pushed: u64,
 }
@@ -48,6 +50,7 @@ impl AddAssign for Figures {
             late_pushes,
             late_words,
             foreign,
+            denied,
             pushed,
         } = other;
         self.steps += steps;
@@ -63,6 +66,7 @@ impl AddAssign for Figures {
         self.late_pushes += late_pushes;
         self.late_words += late_words;
         self.foreign += foreign;
+        self.denied += denied;
         self.pushed += pushed;
     }
 }

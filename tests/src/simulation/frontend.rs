@@ -21,6 +21,7 @@ use crate::world::Connection;
 pub struct Frontend {
     pub plan: FrontendPlan,
     /// The servers that it follows; none: all of them.
+    user: String,
     servers: Vec<ServerName>,
     /// Under the keys of its own order.
     database: BTreeMap<Vec<u8>, (MailboxName, Record)>,
@@ -61,13 +62,13 @@ pub struct Merged {
 
 impl Frontend {
     /// With an empty database.
-    pub fn new(plan: FrontendPlan, servers: Vec<ServerName>) -> Self {
-        Self { plan, servers, database: BTreeMap::new(), line: None }
+    pub fn new(plan: FrontendPlan, user: String, servers: Vec<ServerName>) -> Self {
+        Self { plan, user, servers, database: BTreeMap::new(), line: None }
     }
 
     /// Calls the server.
     pub fn call(&mut self, connection: Connection) {
-        let (caller, seen) = (Caller::new(), BTreeMap::new());
+        let (caller, seen) = (Caller::new(&self.user), BTreeMap::new());
         self.line = Some(Line { connection, caller, stage: Stage::Login, seen, noop: None });
     }
 

@@ -82,6 +82,19 @@ impl History {
         };
         subject(verb).is_some_and(|mailbox| self.when(mailbox, since, fits).is_some())
     }
+    /// Could a change that was sent when `since` was the last revision be answered NO because another server than the
+    /// speaker's had the mailbox?
+    pub fn forbids(&self, speaker: &str, verb: &Verb, status: Status, since: Revision) -> bool {
+        let fits = |record: Option<&Record>| {
+            let foreign = record.filter(|at| at.location.server() != speaker.as_bytes());
+            foreign.is_some_and(|at| match verb {
+                Verb::Activate { .. } => at.state != State::Reserved,
+                Verb::Deactivate { .. } | Verb::Delete { .. } => true,
+                _ => false,
+            })
+        };
+        status == Status::No && subject(verb).is_some_and(|mailbox| self.when(mailbox, since, fits).is_some())
+    }
 }
 
 /// The mailbox of a line of data, and what the line says of it.

@@ -11,6 +11,7 @@ use crate::world::Connection;
 impl Run<'_> {
     /// The writer has committed: what that did, and whether it may have.
     pub(super) fn note_commit(&mut self) -> Result<(), String> {
+        self.figures.denied += self.world.denials();
         let changes: Vec<(Event, Connection)> =
             self.world.unpublished().map(|(event, cause)| (event.clone(), cause)).collect();
         for (event, cause) in changes {
@@ -40,6 +41,9 @@ impl Run<'_> {
         }
         for number in 0..self.groups.len() {
             let group = &self.groups[number];
+            if number != speaker && self.principals.fenced() && hits(event, group) {
+                return Err(format!("be{speaker} took what be{number} had: {event:?}"));
+            }
             if number != speaker && (hits(event, group) || usurps(event, group)) {
                 if kind == Kind::Own && group.leaving.contains(&event.mailbox) {
                     continue;

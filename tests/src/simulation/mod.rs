@@ -7,6 +7,7 @@
 //!   and answer, a NO that its reason was;
 //! - nothing that a replica repeats takes an active mailbox away from users, but for the exception that the protocol
 //!   leaves open: a deletion repeated after the leader has made the mailbox anew (counted, and shown to heal);
+//! - where principals have roles, nobody takes an active mailbox away from users of another server;
 //! - a dump has every mailbox that was there all the time; a stream never goes back; after NOOP a frontend is current;
 //! - `ctl_mboxlist -m` never finds at its own server what its list did not have in its place.
 //!
@@ -23,6 +24,7 @@ mod judge;
 mod mailboxes;
 mod network;
 mod plan;
+mod principals;
 mod rest;
 mod run;
 mod shrink;
@@ -30,6 +32,7 @@ mod shrink;
 pub use self::{
     figures::Figures,
     plan::{Deed, FrontendPlan, GroupPlan, Plan, What},
+    principals::Principals,
     run::{Violation, narrate, simulate},
     shrink::shrink,
 };

@@ -7,6 +7,8 @@ use fastrand::Rng;
 use mupdate_core::directory::Order;
 use serde::{Deserialize, Serialize};
 
+use super::principals::Principals;
+
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -14,6 +16,9 @@ pub struct Plan {
     pub groups: Vec<GroupPlan>,
     /// Who follows. Those that share an address have all been there at once before anything else happens.
     pub frontends: Vec<FrontendPlan>,
+    /// Who logs in as whom.
+    #[serde(default)]
+    pub principals: Principals,
     /// Octets of output beyond which a session waits for its peer to read.
     pub buffer: usize,
     /// What happens.
@@ -206,7 +211,9 @@ impl Plan {
         let buffer = [1, 200, 64 << 10][rng.usize(..3)];
         let deeds =
             (0..rng.usize(10..=160)).map(|_| deed(rng, &kinds, &whats, groups.len(), names)).collect();
-        Self { groups, frontends, buffer, deeds }
+        let principals = [Principals::Alike, Principals::Alike, Principals::ByServer, Principals::ByMember]
+            [rng.usize(..4)];
+        Self { groups, frontends, principals, buffer, deeds }
     }
 }
 

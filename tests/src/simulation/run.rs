@@ -18,6 +18,7 @@ use super::{
     mailboxes::{change, location, subject},
     network::{Arrival, Move, Network, Owner},
     plan::{Deed, FrontendPlan, Plan, What},
+    principals::Principals,
 };
 use crate::world::{Connection, Settings, Work, World};
 
@@ -52,6 +53,7 @@ pub(super) struct Run<'t> {
     pub network: Network,
     pub groups: Vec<Group>,
     pub frontends: Vec<Frontend>,
+    pub principals: Principals,
     pub history: History,
     pub figures: Figures,
     /// Who called on which connection, also when it is no more.
@@ -111,20 +113,26 @@ impl<'t> Run<'t> {
     fn new(plan: &Plan, tell: Option<&'t mut dyn FnMut(&str)>) -> Self {
         let mut settings = Settings::parse("").expect("the defaults are right");
         settings.session.high_water = plan.buffer;
-        let server = |number: usize| format!("be{number}");
+        let (principals, server) = (plan.principals, |number: usize| format!("be{number}"));
+        let names: Vec<_> = (0..plan.groups.len()).map(server).collect();
+        settings.roles = principals.roles(names.iter().map(String::as_str));
+        settings.users.extend(settings.roles.named().map(|(user, _)| user.to_owned()));
         let groups = plan.groups.iter().enumerate();
         let frontends = plan.frontends.iter().map(|frontend| {
             let servers =
                 frontend.follows.iter().map(|&number| ServerName::new(server(number)).expect("a legal name"));
-            Frontend::new(frontend.clone(), servers.collect())
+            Frontend::new(frontend.clone(), principals.frontend(), servers.collect())
         });
         Self {
             world: World::new(settings, Instant::now()),
             network: Network::default(),
             groups: groups
-                .map(|(number, group)| Group::new(server(number), group.order, group.paired))
+                .map(|(number, group)| {
+                    Group::new(server(number), group.order, group.paired, principals.fenced())
+                })
                 .collect(),
             frontends: frontends.collect(),
+            principals,
             history: History::default(),
             figures: Figures::default(),
             calls: BTreeMap::new(),
@@ -302,7 +310,8 @@ impl<'t> Run<'t> {
             Purpose::Lead { .. } | Purpose::Task(_) => Kind::Own,
         };
         self.calls.insert(connection, Call { group, member, kind });
-        self.groups[group].members[member].errand = Some(Errand::new(connection, purpose, told));
+        let user = self.principals.member(&self.groups[group].server, member);
+        self.groups[group].members[member].errand = Some(Errand::new(connection, &user, purpose, told));
         true
     }
 

@@ -1,6 +1,6 @@
-//! PLAIN and LOGIN for one known user: just enough to log in to a world.
+//! PLAIN and LOGIN for users with one password: just enough to log in to a world.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use mupdate_core::server::{AuthReply, AuthStep};
 
@@ -25,7 +25,7 @@ pub enum Exchange {
 
 impl Exchange {
     /// The next step; `None` where no answer is expected.
-    pub fn step(&mut self, step: AuthStep) -> Option<AuthReply> {
+    pub fn step(&mut self, step: AuthStep, users: &BTreeSet<String>) -> Option<AuthReply> {
         let (state, octets) = match step {
             AuthStep::Cancel => {
                 *self = Self::None;
@@ -37,7 +37,7 @@ impl Exchange {
             },
             AuthStep::Continue(octets) => (std::mem::take(self), Some(octets)),
         };
-        Some(self.go_on(state, octets))
+        Some(self.go_on(state, octets, users))
     }
 
     fn of(mechanism: &str) -> Option<Self> {
@@ -50,13 +50,13 @@ impl Exchange {
         }
     }
 
-    fn go_on(&mut self, state: Self, octets: Option<Vec<u8>>) -> AuthReply {
+    fn go_on(&mut self, state: Self, octets: Option<Vec<u8>>, users: &BTreeSet<String>) -> AuthReply {
         match (state, octets) {
             (Self::Plain, None) => {
                 *self = Self::Plain;
                 AuthReply::Challenge(Vec::new())
             }
-            (Self::Plain, Some(octets)) => plain(&octets),
+            (Self::Plain, Some(octets)) => plain(&octets, users),
             (Self::LoginUser, None) => {
                 *self = Self::LoginUser;
                 AuthReply::Challenge(b"User Name\0".to_vec())
@@ -65,30 +65,30 @@ impl Exchange {
                 *self = Self::LoginPassword(user);
                 AuthReply::Challenge(b"Password\0".to_vec())
             }
-            (Self::LoginPassword(user), Some(password)) => verdict(&user, &password),
+            (Self::LoginPassword(user), Some(password)) => verdict(&user, &password, users),
             (Self::LoginPassword(_) | Self::None, _) => rejected("no exchange is under way"),
         }
     }
 }
 
 /// `authorization NUL user NUL password` (RFC 4616); nobody acts for another.
-fn plain(octets: &[u8]) -> AuthReply {
+fn plain(octets: &[u8], users: &BTreeSet<String>) -> AuthReply {
     let parts: Vec<_> = octets.split(|&octet| octet == 0).collect();
     match parts[..] {
         [authorization, user, password] if authorization.is_empty() || authorization == user => {
-            verdict(user, password)
+            verdict(user, password, users)
         }
         [_, _, _] => rejected("acting as another user is not allowed"),
         _ => rejected("malformed SASL response"),
     }
 }
 
-fn verdict(user: &[u8], password: &[u8]) -> AuthReply {
-    let (known, secret) = LOGIN;
-    if user == known.as_bytes() && password == secret.as_bytes() {
-        AuthReply::Accepted { principal: known.into() }
-    } else {
-        rejected("authentication failed")
+fn verdict(user: &[u8], password: &[u8], users: &BTreeSet<String>) -> AuthReply {
+    match str::from_utf8(user) {
+        Ok(user) if users.contains(user) && password == LOGIN.1.as_bytes() => {
+            AuthReply::Accepted { principal: user.into() }
+        }
+        _ => rejected("authentication failed"),
     }
 }
 

@@ -17,14 +17,17 @@ mod settings;
 mod stage;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
     sync::Arc,
     time::Instant,
 };
 
 use mupdate_core::{
-    directory::{Action, Batch, Durable, Event, Feed, Filter, News, Order, Policy, Revision},
+    directory::{
+        Action, Batch, Durable, Event, Feed, Filter, News, Order, Policy, Refusal, Revision, Roles, Verdict,
+        permit_reading,
+    },
     server::{AuthReply, Note, On, Output, Reason, Reply, Request, Scope, ServerConfig, Ticket},
 };
 use mupdate_host::link::Clients;
@@ -61,6 +64,8 @@ pub struct World {
     policy: Policy,
     connections_per_user: Option<usize>,
     orders: BTreeMap<ServerName, Order>,
+    roles: Roles,
+    users: BTreeSet<String>,
     now: Instant,
     directory: Directory,
     links: BTreeMap<Connection, Link>,
@@ -83,7 +88,7 @@ struct Committed {
 
 /// What waits for the writer.
 enum Job {
-    Action(Connection, Ticket, Action),
+    Action { connection: Connection, ticket: Ticket, principal: String, action: Action },
     Barrier(Connection, Ticket),
 }
 
@@ -96,6 +101,8 @@ impl World {
             policy: settings.policy,
             connections_per_user: settings.connections_per_user,
             orders: settings.orders,
+            roles: settings.roles,
+            users: settings.users,
             now: start,
             directory: Directory::default(),
             links: BTreeMap::new(),
@@ -166,6 +173,13 @@ impl World {
     pub fn unpublished(&self) -> impl Iterator<Item = (&Event, Connection)> {
         let committed = self.committed.iter();
         committed.flat_map(|committed| committed.durable.events.iter().zip(committed.causes.iter().copied()))
+    }
+
+    /// How many commands of that commit were refused because of who said them.
+    pub fn denials(&self) -> u64 {
+        let verdicts = self.committed.iter().flat_map(|committed| &committed.durable.verdicts);
+        let denied = |(_, verdict): &&(_, Verdict)| verdict.as_ref().is_err_and(Refusal::is_of_the_principal);
+        verdicts.filter(denied).map(|_| 1).sum()
     }
 
     /// Takes what a client can read by now.
@@ -291,15 +305,24 @@ impl World {
     }
 
     fn request(&mut self, connection: Connection, ticket: Ticket, request: Request) {
-        let Self { directory, links, queue, orders, published, clients, .. } = self;
+        let Self { directory, links, queue, orders, roles, users, published, clients, .. } = self;
         let Some(link) = links.get_mut(&connection) else { return };
+        let principal = link.session.principal().unwrap_or_default();
+        if request.reads()
+            && let Err(refusal) = permit_reading(roles.speaker(principal))
+        {
+            return link.session.reply(ticket, Reply::Failed(refusal.to_string()));
+        }
         match request {
             Request::Authenticate(step) => {
-                if let Some(reply) = link.exchange.step(step) {
+                if let Some(reply) = link.exchange.step(step, users) {
                     self.answer_login(connection, ticket, reply);
                 }
             }
-            Request::Submit(action) => queue.push_back(Job::Action(connection, ticket, action)),
+            Request::Submit(action) => {
+                let principal = principal.to_owned();
+                queue.push_back(Job::Action { connection, ticket, principal, action });
+            }
             Request::Barrier => queue.push_back(Job::Barrier(connection, ticket)),
             Request::Find(mailbox) => directory.find(&mailbox, link.session.rows(ticket, &mut link.out)),
             Request::Walk(scope) => {
@@ -360,9 +383,10 @@ impl World {
         for job in self.queue.drain(..) {
             match job {
                 Job::Barrier(connection, ticket) => barriers.push((connection, ticket)),
-                Job::Action(connection, ticket, action) => {
+                Job::Action { connection, ticket, principal, action } => {
                     let before = self.directory.revision();
-                    let Ok(()) = batch.stage(&mut self.directory, &action, self.policy, (connection, ticket));
+                    let (speaker, who) = (self.roles.speaker(&principal), (connection, ticket));
+                    let Ok(()) = batch.stage(&mut self.directory, &action, speaker, self.policy, who);
                     causes.extend((self.directory.revision() > before).then_some(connection));
                 }
             }

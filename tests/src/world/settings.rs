@@ -1,13 +1,15 @@
 //! What a world is told before it begins: the daemons' own configuration, as far as it concerns the core.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mupdate_core::{
-    directory::{Order, Policy},
+    directory::{Order, Policy, Roles},
     server::ServerConfig,
 };
 use mupdate_host::config::Config;
 use mupdate_proto::{Role, ServerName};
+
+use crate::player::users;
 
 /// Octets that a mailbox name may have, as the daemons' store keeps them.
 const NAME_LIMIT: usize = 1024;
@@ -25,6 +27,10 @@ pub struct Settings {
     pub connections_per_user: Option<usize>,
     /// The orders that are configured.
     pub orders: BTreeMap<ServerName, Order>,
+    /// Who may do what.
+    pub roles: Roles,
+    /// Who can log in.
+    pub users: BTreeSet<String>,
 }
 
 impl Settings {
@@ -40,6 +46,7 @@ impl Settings {
 impl From<Config> for Settings {
     fn from(config: Config) -> Self {
         Self {
+            users: users(&config),
             session: ServerConfig {
                 limits: config.limits.octets,
                 name_limit: NAME_LIMIT,
@@ -60,6 +67,7 @@ impl From<Config> for Settings {
             policy: config.policy,
             connections_per_user: config.limits.connections_per_user,
             orders: config.orders,
+            roles: config.roles,
         }
     }
 }
