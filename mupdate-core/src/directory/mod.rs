@@ -43,7 +43,7 @@ pub use learner::Learner;
 pub use memory::MemoryView;
 pub use order::{Order, v36_key, v36_name};
 pub use permit::{PeerRole, Roles, Speaker, permit, permit_reading};
-pub use resync::{at_risk, can_be_at_risk, domain_of, risk_ranges};
+pub use resync::{KeyRange, at_risk, can_be_at_risk, domain_of, risk_ranges, stem};
 pub use selection::Selection;
 
 use std::fmt;

@@ -45,13 +45,15 @@ pub fn can_be_at_risk(name: &[u8]) -> bool {
     name.iter().any(|&octet| octet < b'^' && octet != b'.')
 }
 
-/// Ranges of v36 *keys*, from the first (included) to the second (excluded), in which every name lies that is
-/// at risk from `deleted`. Not every name in them is: ask [`at_risk`].
+/// From one v36 *key* (included) to another (excluded).
+pub type KeyRange = (Vec<u8>, Vec<u8>);
+
+/// Ranges in which every name lies that is at risk from `deleted`. Not every name in them is: ask [`at_risk`].
 ///
 /// They are in order and do not overlap. They are narrow: for `user.jane.Sent`, what a table could have
 /// between `user` and `user.`, and between `user.jane` and `user.jane.`, before and after the children of
 /// these.
-pub fn risk_ranges(deleted: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub fn risk_ranges(deleted: &[u8]) -> Vec<KeyRange> {
     let bang = deleted.iter().position(|&octet| octet == b'!');
     let mut ranges = Vec::new();
     for (at, &octet) in deleted.iter().enumerate() {
@@ -82,6 +84,30 @@ pub fn risk_ranges(deleted: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     merged(ranges)
 }
 
+/// The part of a deleted name that settles what is at risk from it: deleted names that share it endanger the same names, as
+/// the children of one mailbox do. It ends with the last octet that can turn two names around.
+///
+/// The exception are names in the second range that this gives, if it gives one: for those the rest counts. `None`: the rest
+/// counts in any case.
+pub fn stem(deleted: &[u8]) -> Option<(&[u8], Option<KeyRange>)> {
+    let turning = |octet: &u8| matches!(octet, b'.' | b'^' | b'!') || *octet < b' ';
+    let end = deleted.iter().rposition(turning).map_or(0, |at| at + 1);
+    let first = deleted.iter().position(|octet| b".^".contains(octet));
+    let exception = match first {
+        Some(at) if !deleted.contains(&b'!') => {
+            if deleted[at] == b'^' {
+                return None;
+            }
+            // Names in whose domain that `.` is: what follows it decides.
+            let from = v36_domain_key(&deleted[..=at]);
+            let to = [&from[..at], &[from[at] + 1]].concat();
+            Some((from, to))
+        }
+        _ => None,
+    };
+    Some((&deleted[..end], exception))
+}
+
 /// Octets of keys, the last one excluded.
 type Siblings = &'static [(u8, u8)];
 
@@ -103,16 +129,16 @@ fn sibling_keys(octet: u8, in_domain: bool, ends_domain: bool) -> Siblings {
     }
 }
 
-fn add_siblings(ranges: &mut Vec<(Vec<u8>, Vec<u8>)>, shared: Vec<u8>, siblings: Siblings) {
+fn add_siblings(ranges: &mut Vec<KeyRange>, shared: Vec<u8>, siblings: Siblings) {
     let followed_by = |octet| [&shared[..], &[octet]].concat();
     ranges.extend(siblings.iter().map(|&(from, to)| (followed_by(from), followed_by(to))));
 }
 
 /// The same ranges in order, and without overlaps.
-fn merged(mut ranges: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn merged(mut ranges: Vec<KeyRange>) -> Vec<KeyRange> {
     ranges.retain(|(from, to)| from < to);
     ranges.sort_unstable();
-    let mut merged: Vec<(Vec<u8>, Vec<u8>)> = Vec::with_capacity(ranges.len());
+    let mut merged: Vec<KeyRange> = Vec::with_capacity(ranges.len());
     for (from, to) in ranges {
         match merged.last_mut() {
             Some((_, end)) if from <= *end => *end = std::mem::take(end).max(to),
@@ -125,6 +151,7 @@ fn merged(mut ranges: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn covered(deleted: &[u8], other: &[u8]) -> bool {
         let key = Order::V36.key(other);
@@ -216,6 +243,23 @@ mod tests {
         // In a domain `^` is nothing special, nor is a second `!`.
         assert!(!covered(b"d^e!user.a", b"dZ!user.a"));
         assert!(!covered(b"d!a!b", b"d!a b"));
+    }
+
+    proptest! {
+        #[test]
+        fn names_of_one_stem_endanger_the_same_names(
+            shared in "[ab.^!\t\u{1d}\u{1f},~-]{0,6}",
+            rests in ["[ab,~0-]{0,4}", "[ab,~0-]{0,4}"],
+            other in "[ab.^!\t\u{1d}\u{1f},~0-]{1,10}",
+        ) {
+            let [one, two] = rests.map(|rest| format!("{shared}{rest}").into_bytes());
+            let (Some((stem, exception)), Some(same)) = (stem(&one), stem(&two)) else { return Ok(()) };
+            prop_assert_eq!((stem, &exception), (same.0, &same.1));
+            let key = Order::V36.key(other.as_bytes());
+            if !exception.is_some_and(|(from, to)| (from..to).contains(&key)) {
+                prop_assert_eq!(at_risk(&one, other.as_bytes()), at_risk(&two, other.as_bytes()));
+            }
+        }
     }
 
     #[test]

@@ -6,11 +6,13 @@
 //! well, and has no tombstone: such a peer is told again whatever it can have lost at all. And some peers lose mailboxes of
 //! one domain by those of another, whether anything was deleted or not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
-use mupdate_core::directory::{Revision, at_risk, can_be_at_risk, domain_of, risk_ranges, v36_name};
+use mupdate_core::directory::{
+    KeyRange, Revision, at_risk, can_be_at_risk, domain_of, risk_ranges, stem, v36_name,
+};
 use mupdate_proto::MailboxName;
 
 use super::error::StoreError;
@@ -49,7 +51,7 @@ enum Plan {
 }
 
 /// The search around deleted names and around domains.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Around {
     /// The deletion that was looked at last.
     since: Revision,
@@ -57,8 +59,10 @@ struct Around {
     domains: Option<Vec<u8>>,
     /// The names in a range that was looked at, less those that are in the feed by now. Deleted siblings endanger
     /// the same ranges, so those need to be read once only.
-    ranges: BTreeMap<Range, Vec<Vec<u8>>>,
-    /// How much that is: names and ranges.
+    ranges: BTreeMap<KeyRange, Vec<Vec<u8>>>,
+    /// The stems of deleted names around which everything at risk was found.
+    done: HashSet<Vec<u8>>,
+    /// How much that is: names, ranges and stems.
     remembered: usize,
 }
 
@@ -72,7 +76,7 @@ impl Store {
         let reached = subscription.published();
         let search = if subscription.whole() {
             let since = since.filter(|&since| since <= reached).unwrap_or(0);
-            Plan::Neighbours(Around { since, domains: None, ranges: BTreeMap::new(), remembered: 0 })
+            Plan::Neighbours(Around { since, ..Around::default() })
         } else {
             Plan::All(Bound::Unbounded)
         };
@@ -120,7 +124,7 @@ impl Store {
         };
         let mut search = Search { store: self, subscription, under_way };
         for (revision, key) in &graves {
-            search.around(&v36_name(key))?;
+            search.around_stem(&v36_name(key))?;
             search.under_way.since = *revision;
         }
         Ok(graves.len() < TOMBSTONES)
@@ -199,9 +203,6 @@ fn touch(subscription: &Subscription, name: &[u8]) {
     }
 }
 
-/// A range of v36 keys.
-type Range = (Vec<u8>, Vec<u8>);
-
 struct Search<'a> {
     store: &'a Store,
     subscription: &'a Subscription,
@@ -209,6 +210,31 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Put into the feed whatever is at risk from one deleted name, unless that was done for another of its stem.
+    fn around_stem(&mut self, deleted: &[u8]) -> Result<(), StoreError> {
+        let Some((stem, exception)) = stem(deleted) else { return self.around(deleted) };
+        if self.under_way.done.contains(stem) {
+            return Ok(());
+        }
+        self.around(deleted)?;
+        let settled = match &exception {
+            Some(range) => self.is_empty(range)?,
+            None => true,
+        };
+        if settled {
+            self.make_room(1);
+            self.under_way.remembered += 1;
+            self.under_way.done.insert(stem.to_vec());
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self, (from, to): &KeyRange) -> Result<bool, StoreError> {
+        let txn = self.store.inner.env.read_txn()?;
+        let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
+        Ok(self.store.inner.tables.mailboxes.range(&txn, &range)?.next().transpose()?.is_none())
+    }
+
     /// Put into the feed whatever is at risk from one deleted name.
     fn around(&mut self, deleted: &[u8]) -> Result<(), StoreError> {
         for range in risk_ranges(deleted) {
@@ -227,13 +253,20 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn remember(&mut self, range: Range, names: Vec<Vec<u8>>) {
-        if self.under_way.remembered + names.len() >= REMEMBERED {
-            self.under_way.ranges.clear();
-            self.under_way.remembered = 0;
-        }
+    fn remember(&mut self, range: KeyRange, names: Vec<Vec<u8>>) {
+        self.make_room(1 + names.len());
         self.under_way.remembered += 1 + names.len();
         self.under_way.ranges.insert(range, names);
+    }
+
+    /// What is remembered saves work, and can be forgotten.
+    fn make_room(&mut self, wanted: usize) {
+        let Around { ranges, done, remembered, .. } = &mut *self.under_way;
+        if *remembered + wanted > REMEMBERED {
+            ranges.clear();
+            done.clear();
+            *remembered = 0;
+        }
     }
 
     /// Put a name into the feed if it is at risk.
@@ -247,7 +280,7 @@ impl Search<'_> {
 
     /// Look at all names in a range that the subscriber wants to hear of. Returns those that are not at risk, unless
     /// they are too many to be kept.
-    fn read(&self, deleted: &[u8], (from, to): &Range) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+    fn read(&self, deleted: &[u8], (from, to): &KeyRange) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
         let tables = &self.store.inner.tables;
         let mut safe = Some(Vec::new());
         let mut from = Bound::Included(from.clone());
