@@ -21,6 +21,7 @@ mod turns;
 use std::{
     io,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -261,11 +262,18 @@ impl Link {
     fn advance(&mut self, now: Instant) -> bool {
         let started = Instant::now();
         self.held = false;
+        let mut yielded = started;
         for steps in 0.. {
             if self.end.is_some() || !self.layers.flushed() {
                 return false;
             }
             if self.turn.is_in() {
+                // Threads with short work may be waiting for this processor, which the system would give them only when a
+                // tick of some milliseconds is over.
+                if yielded.elapsed() > SHORT {
+                    thread::yield_now();
+                    yielded = Instant::now();
+                }
                 if started.elapsed() > TURN {
                     // Nobody may be waiting for it; then it goes on.
                     self.turn.leave();

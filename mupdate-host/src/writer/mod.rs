@@ -273,6 +273,8 @@ impl Work {
                 self.sort(message, &mut waiting);
             }
             self.carry_out(waiting.round(self.options.batch, self.feeds.subscribers()))?;
+            // Under a flood of changes there is always a next round; whoever was answered may want this processor.
+            thread::yield_now();
         }
     }
 
