@@ -14,6 +14,7 @@ mod layers;
 mod peer;
 mod pump;
 mod request;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -26,8 +27,8 @@ use std::{
 };
 
 use bytes::BytesMut;
-use mupdate_core::server::{Layer, LayerFacts, Note, On, Output, Reason, ServerSession};
-use tracing::{debug, info, warn};
+use mupdate_core::server::{Layer, LayerFacts, On, Output, Reason, ServerSession};
+use tracing::{debug, info};
 
 pub use self::{
     clients::{ClientStream, Clients},
@@ -463,43 +464,5 @@ impl Link {
             End::Session(_) | End::Layer if self.deaf => Some(Closing::Now),
             End::Session(_) | End::Layer => Some(Closing::Lingering),
         }
-    }
-
-    fn layer_failed(&mut self, error: &dyn std::error::Error) {
-        self.log_failure(error);
-        self.end = Some(End::Layer);
-    }
-
-    fn log_failure(&self, error: &dyn std::error::Error) {
-        info!(connection = self.place.number(), peer = %self.requests.peer(), user = self.session.principal(),
-              %error, "closed");
-    }
-
-    fn log_end(&self, reason: &Reason) {
-        let (connection, peer, user) = (self.place.number(), self.requests.peer(), self.session.principal());
-        match reason {
-            Reason::Logout | Reason::EndOfInput => debug!(connection, %peer, user, ?reason, "closed"),
-            Reason::Protocol(text) => {
-                info!(connection, %peer, user, reason = text, "closed: input over its limits")
-            }
-            Reason::Injected(layer) => {
-                warn!(connection, %peer, ?layer, "closed: octets were sent ahead of a layer")
-            }
-            Reason::TimedOut(text) => info!(connection, %peer, user, reason = text, "closed"),
-            Reason::LoginsFailed => warn!(connection, %peer, "closed: too many failed logins"),
-            Reason::Bye(text) => debug!(connection, %peer, user, reason = text, "closed by us"),
-        }
-    }
-
-    fn note(&mut self, note: Note) {
-        let (connection, peer, user) = (self.place.number(), self.requests.peer(), self.session.principal());
-        match &note {
-            Note::TooLong(limit) => info!(connection, %peer, user, ?limit, "refused: input over its limit"),
-            Note::Guarded { server, mailbox } => {
-                debug!(connection, %peer, %server, %mailbox, "a mailbox was hidden from ctl_mboxlist -m");
-            }
-            Note::Learned { .. } | Note::Synced(_) => {}
-        }
-        self.requests.note(note);
     }
 }
