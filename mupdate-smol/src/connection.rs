@@ -14,7 +14,7 @@ use mupdate_host::{
     connections::Place,
     inbox::Inbox,
     link::{Closing, Linger, Link, Peer, Readiness, Wait},
-    listen::Entrance,
+    listen::{Entrance, acknowledge},
     service::Service,
 };
 use smol::{
@@ -48,6 +48,9 @@ pub async fn serve(socket: Socket, peer: Peer, entrance: Entrance, place: Place,
         if link.pump(socket.get_ref(), &wait, &mut ready, Instant::now()) || wait.again {
             future::yield_now().await;
         } else {
+            if link.takes_half() {
+                acknowledge(socket.get_ref());
+            }
             alarm.set(wait.deadline);
             let mut asleep = false;
             poll_fn(|context| {

@@ -6,7 +6,7 @@ use mupdate_host::{
     connections::Place,
     inbox::Inbox,
     link::{Closing, Linger, Link, Peer, Readiness},
-    listen::Entrance,
+    listen::{Entrance, acknowledge},
     service::Service,
 };
 use rustix::event::PollFlags;
@@ -37,6 +37,9 @@ pub fn serve(
         }
         if link.pump(socket, &wait, &mut ready, Instant::now()) || wait.again {
             continue;
+        }
+        if link.takes_half() {
+            acknowledge(socket);
         }
         let mut interest = PollFlags::empty();
         interest.set(PollFlags::IN, wait.read);

@@ -15,6 +15,7 @@ mod pair;
 mod sandbox;
 mod scenarios;
 mod syslog;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,13 @@ const SCENARIOS: [Scenario; 8] = [
 /// What goes well only where principals have roles.
 const WITH_ROLES: [Scenario; 1] = [("pair_and_a_user_that_leaves", pair::a_user_leaves)];
 
+/// Scenarios whose MUPDATE server takes no password in the clear.
+const ENCRYPTED: [(&str, fn(Kind)); 3] = [
+    ("tls_starttls", tls::starttls),
+    ("tls_from_the_start", tls::from_the_start),
+    ("tls_shows_certificates", tls::shows_certificates),
+];
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     if !arguments.list
@@ -56,6 +64,13 @@ fn main() -> ExitCode {
         }
         for (name, scenario) in SCENARIOS.into_iter().chain(WITH_ROLES) {
             trials.push(trial(kind, Logins::Roles, name, scenario));
+        }
+        for (name, scenario) in ENCRYPTED {
+            let run = move || {
+                scenario(kind);
+                Ok::<(), Failed>(())
+            };
+            trials.push(Trial::test(format!("{}::{name}", kind.program()), run));
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()

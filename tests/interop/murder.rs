@@ -2,8 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::TcpStream,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
     path::Path,
     sync::{Arc, OnceLock},
     thread,
@@ -13,10 +12,15 @@ use std::{
 use mupdate_tests::{
     client::{Client, Row},
     daemon::{DEADLINE, Daemon, Kind},
+    tls::{self, Authority},
 };
 use tempfile::TempDir;
 
-use super::{cyrus::Cyrus, sandbox::HOSTS, syslog::Syslog};
+use super::{
+    cyrus::Cyrus,
+    sandbox::{HOSTS, REMOTE},
+    syslog::Syslog,
+};
 
 /// As whom backends and frontends log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,25 +55,45 @@ pub struct Murder {
 impl Murder {
     /// A murder of nobody yet.
     pub fn new(kind: Kind, logins: Logins) -> Self {
+        let roles = match logins {
+            Logins::Alike => "",
+            Logins::Roles => ROLES,
+        };
+        let toml = format!("compress = \"both\"\n{roles}");
+        Self::around(logins, || Daemon::start_at(kind, &toml, &format!("{}:3905", address("mupdate.test"))))
+    }
+
+    /// A murder of nobody yet, whose MUPDATE server takes passwords over TLS only: its address is not of this host.
+    pub fn encrypted(kind: Kind, authority: &Authority) -> Self {
+        Self::encrypted_as(kind, authority, "")
+    }
+
+    /// The same, and clients have to show certificates of the same authority.
+    pub fn encrypted_asking(kind: Kind, authority: &Authority) -> Self {
+        Self::encrypted_as(kind, authority, "client_ca = 'clients.pem'\nclient_certificates = 'required'\n")
+    }
+
+    fn encrypted_as(kind: Kind, authority: &Authority, more: &str) -> Self {
+        let address = address(REMOTE);
+        let toml = format!(
+            "listen_tls = ['{address}:3906']\ncompress = 'both'\nlog = 'debug'\n{}{more}",
+            tls::SETTINGS
+        );
+        Self::around(Logins::Alike, || {
+            Daemon::start_at_on(kind, &toml, &format!("{address}:3905"), |data| {
+                let folder = data.parent().expect("the data has a folder");
+                tls::install(&authority.server(90), authority, folder).expect("the folder is ours");
+            })
+        })
+    }
+
+    fn around(logins: Logins, daemon: impl FnOnce() -> Daemon) -> Self {
         static SYSLOG: OnceLock<Arc<Syslog>> = OnceLock::new();
         let folder = tempfile::tempdir().expect("a temporary directory");
         // Cyrus comes here as a user of its own.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))
             .expect("the folder is ours");
-        let roles = match logins {
-            Logins::Alike => "",
-            Logins::Roles => ROLES,
-        };
-        Self {
-            logins,
-            daemon: Daemon::start_at(
-                kind,
-                &format!("compress = \"both\"\n{roles}"),
-                &format!("{}:3905", address("mupdate.test")),
-            ),
-            syslog: Arc::clone(SYSLOG.get_or_init(Syslog::listen)),
-            folder,
-        }
+        Self { logins, daemon: daemon(), syslog: Arc::clone(SYSLOG.get_or_init(Syslog::listen)), folder }
     }
 
     /// Where installations live.
@@ -137,9 +161,9 @@ impl Murder {
         self.syslog.wait(frontend.name, SYNCED, before);
     }
 
-    /// A connection to the MUPDATE server.
-    pub fn client(&self) -> Client<TcpStream> {
-        Client::login(self.daemon.connect()).expect("the daemon serves")
+    /// A connection to the MUPDATE server, which takes passwords in the clear through its Unix socket in any case.
+    pub fn client(&self) -> Client<UnixStream> {
+        Client::login(self.daemon.connect_unix()).expect("the daemon serves")
     }
 
     /// All that the MUPDATE server knows.

@@ -25,8 +25,12 @@ const FILES: [(&str, &str); 8] = [
     ("/etc/services", "netbase"),
 ];
 
+/// A MUPDATE server to which nobody is local: its address is no loopback, and so are not those of who connects to it.
+pub const REMOTE: &str = "mupdate-remote.test";
+
 /// Every host of a murder and its address.
-pub const HOSTS: [(&str, &str); 7] = [
+pub const HOSTS: [(&str, &str); 8] = [
+    (REMOTE, "192.0.2.1"),
     ("mupdate.test", "127.0.21.1"),
     ("frontend1.test", "127.0.21.2"),
     ("frontend2.test", "127.0.21.5"),
@@ -45,6 +49,7 @@ const SETUP: &str = r#"
 set -e
 dir=$1; shift
 ip link set lo up
+ip address add 192.0.2.1/32 dev lo
 mount --bind "$dir/hosts" /etc/hosts
 mount --bind "$dir/services" /etc/services
 mkdir "$dir/dev"

@@ -1,7 +1,12 @@
 //! TLS over real sockets: listeners that begin with it, sessions that are resumed, files that change, clients with
 //! certificates.
 
-use std::{io::Read, net::TcpStream, path::Path};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use mupdate_tests::{
     client::{Client, ClientError, Row, activate},
@@ -15,7 +20,8 @@ on_both_daemons!(
     sessions_are_resumed,
     files_change_under_open_connections,
     clients_show_their_certificates,
-    plaintext_is_no_handshake
+    plaintext_is_no_handshake,
+    half_a_command_is_acknowledged_at_once
 );
 
 /// A daemon with a listener of either kind, and who vouches for it.
@@ -109,7 +115,7 @@ fn clients_show_their_certificates(kind: Kind) {
 fn plaintext_is_no_handshake(kind: Kind) {
     let (daemon, authority) = served(kind, "");
     let mut stream = daemon.connect_tls();
-    std::io::Write::write_all(&mut stream, b"A LOGOUT\r\n").expect("a socket");
+    stream.write_all(b"A LOGOUT\r\n").expect("a socket");
     let mut said = Vec::new();
     // Whether it closes or resets what it has not read.
     let _ = stream.read_to_end(&mut said);
@@ -117,4 +123,32 @@ fn plaintext_is_no_handshake(kind: Kind) {
     // The other way round, a handshake is answered with a banner.
     assert!(TlsStream::connect(&Dialler::both(&authority), daemon.connect()).is_err());
     Client::login(dial(&daemon, &Dialler::both(&authority))).expect("nobody else is harmed");
+}
+
+/// Over TLS, Cyrus writes AUTHENTICATE in two pieces, and the kernel keeps the second until the first is acknowledged.
+fn half_a_command_is_acknowledged_at_once(kind: Kind) {
+    let (daemon, authority) = served(kind, "");
+    let socket = daemon.connect_tls();
+    socket.set_nodelay(false).expect("a socket");
+    let mut stream = TlsStream::connect(&Dialler::both(&authority), socket).expect("hands are shaken");
+    let line = |stream: &mut TlsStream<TcpStream>, end: &[u8]| {
+        let (mut said, mut piece) = (Vec::new(), [0; 1024]);
+        while !said.windows(end.len()).any(|said| said == end) {
+            let length = stream.read(&mut piece).expect("it serves");
+            assert_ne!(length, 0, "it closes");
+            said.extend_from_slice(&piece[..length]);
+        }
+    };
+    line(&mut stream, b"\"(master)\"\r\n");
+    let mut fastest = Duration::MAX;
+    // A busy machine may hold up any of them, and 40 ms of a delayed acknowledgement would hold up all.
+    for _ in 0..20 {
+        let started = Instant::now();
+        for half in ["A NO", "OP\r\n"] {
+            stream.write_all(half.as_bytes()).expect("it serves");
+        }
+        line(&mut stream, b"login first\"\r\n");
+        fastest = fastest.min(started.elapsed());
+    }
+    assert!(fastest < Duration::from_millis(30), "the fastest answer took {fastest:?}");
 }

@@ -88,6 +88,10 @@ pub struct Link {
     stall: Duration,
     /// Since when the peer has taken none of the octets waiting for it.
     waiting_since: Option<Instant>,
+    /// Something was received to which nothing was said yet.
+    unanswered: bool,
+    /// The session waits for the peer, and for nobody else.
+    awaits_peer: bool,
     /// Whatever is written is lost.
     deaf: bool,
     /// The peer has closed its side, which the session learns after all that was sent before.
@@ -166,6 +170,8 @@ impl Link {
             deflate_ratio: settings.deflate_ratio,
             stall: settings.stall,
             waiting_since: None,
+            unanswered: false,
+            awaits_peer: false,
             deaf: false,
             eof: false,
             end: None,
@@ -178,6 +184,7 @@ impl Link {
 
     /// Octets from the socket.
     pub fn received(&mut self, octets: &[u8]) {
+        self.unanswered = true;
         if self.end.is_none() {
             self.layers.received(octets);
         }
@@ -201,19 +208,6 @@ impl Link {
         }
         self.session.abandon();
         self.layers.wrote(&mut self.out, usize::MAX);
-    }
-
-    /// Octets for the socket.
-    pub fn output(&self) -> &[u8] {
-        self.layers.output(&self.out)
-    }
-
-    /// That many of them were written.
-    pub fn wrote(&mut self, length: usize, now: Instant) {
-        self.layers.wrote(&mut self.out, length);
-        if length > 0 {
-            self.waiting_since = (!self.output().is_empty()).then_some(now);
-        }
     }
 
     /// Take in what others left, let the session go on for a bounded while, and say what to wait for.
@@ -264,6 +258,7 @@ impl Link {
         let started = Instant::now();
         self.held = false;
         let mut yielded = started;
+        self.awaits_peer = false;
         for steps in 0.. {
             if self.end.is_some() || !self.layers.flushed() {
                 return false;
@@ -298,6 +293,7 @@ impl Link {
                 Output::Blocked(On::Input | On::InputOrReply | On::Stream) if self.decode(now) => {}
                 Output::Blocked(on) => {
                     self.held = on == On::Pace;
+                    self.awaits_peer = on == On::Input;
                     return false;
                 }
                 Output::Closed(reason) => {

@@ -28,6 +28,26 @@ impl Default for Readiness {
 }
 
 impl Link {
+    /// Octets for the socket.
+    pub fn output(&self) -> &[u8] {
+        self.layers.output(&self.out)
+    }
+
+    /// That many of them were written.
+    pub fn wrote(&mut self, length: usize, now: Instant) {
+        self.layers.wrote(&mut self.out, length);
+        if length > 0 {
+            self.unanswered = false;
+            self.waiting_since = (!self.output().is_empty()).then_some(now);
+        }
+    }
+
+    /// The peer is in the midst of a command, so no answer will tell it that the beginning has arrived; true once for
+    /// what has arrived. See [`acknowledge`](crate::listen::acknowledge).
+    pub fn takes_half(&mut self) -> bool {
+        self.awaits_peer && std::mem::take(&mut self.unanswered)
+    }
+
     /// Write what is waiting, and read once if `wait` allows it. True if anything happened, so that
     /// [`run`](Self::run) is due; otherwise wait for the socket first.
     pub fn pump<S: Read + Write>(

@@ -101,6 +101,14 @@ impl Daemon {
         Self::new(kind, toml, ANYWHERE, launch, prepare)
     }
 
+    /// As [`start_at`](Self::start_at), on a data directory that `prepare` has filled.
+    ///
+    /// # Panics
+    /// It does not come up.
+    pub fn start_at_on(kind: Kind, toml: &str, listen: &str, prepare: impl FnOnce(&Path)) -> Self {
+        Self::new(kind, toml, listen, Launch::default(), prepare)
+    }
+
     fn new(kind: Kind, toml: &str, listen: &str, launch: Launch, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let data = folder.path().join("data");
