@@ -13,6 +13,7 @@ pub mod daemon;
 pub mod deflate;
 pub mod exit;
 pub mod feeds;
+pub mod fuses;
 pub mod inbox;
 pub mod link;
 pub mod listen;

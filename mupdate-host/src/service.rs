@@ -21,6 +21,7 @@ use crate::{
     connections::{Connections, Place},
     exit::{Code, Fatal},
     feeds::Feeds,
+    fuses::FuseBox,
     link::{Clients, Peer, Turns},
     listen::Entrance,
     pace::{Paces, Rate},
@@ -45,6 +46,8 @@ pub struct Service {
     pub feeds: Arc<Feeds>,
     /// Who may do what.
     pub permits: Arc<Permits>,
+    /// And how much of it at a time.
+    pub fuses: Arc<FuseBox>,
     /// Who checks logins.
     pub auth: Arc<Authenticator>,
     /// Who is connected.
@@ -121,10 +124,15 @@ impl Service {
         };
         let settings = Settings::new(config, &store, authority.role(), tls);
         let permits = Arc::new(Permits::new(config.roles.clone()));
+        let fuses = FuseBox::open(&config.data_dir, config.fuse).map_err(|error| {
+            Fatal::new(Code::IoErr, format!("cannot read {}/fuses: {error}", config.data_dir.display()))
+        })?;
+        let fuses = Arc::new(fuses);
         let options = WriterOptions {
             policy: config.policy,
             batch: config.limits.batch,
             permits: Arc::clone(&permits),
+            fuses: Arc::clone(&fuses),
             ..WriterOptions::default()
         };
         let writer = Writer::spawn(store.clone(), authority, Arc::clone(&feeds), options, on_fatal)
@@ -135,6 +143,7 @@ impl Service {
             writer,
             feeds,
             permits,
+            fuses,
             auth,
             connections: Arc::default(),
             clients: Arc::default(),
@@ -155,6 +164,10 @@ impl Service {
         self.settings.store(Arc::new(Settings::new(config, &self.store, role, tls)));
         self.store.set_orders(config.orders.clone());
         self.permits.replace(config.roles.clone());
+        self.fuses.set_limits(config.fuse);
+        if let Err(error) = self.fuses.reread() {
+            warn!(%error, "the files of fuses cannot be read; released fuses are seen one by one");
+        }
         log_roles(config, &users);
         self.auth.reload(users, config);
     }

@@ -5,14 +5,17 @@ mod common;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{activate, delete, name, open, options, pending, reserve, server, store};
-use mupdate_core::directory::{Action, Batch, Filter, Order, PeerRole, Policy, Refusal, Roles, Speaker};
+use mupdate_core::directory::{
+    Action, Batch, Filter, FuseLimits, Mass, Order, PeerRole, Policy, Refusal, Roles, Speaker,
+};
 use mupdate_core::server::{Reply, Ticket};
 use mupdate_host::authority::{Authority, Local};
 use mupdate_host::feeds::{Feeds, Subscription};
+use mupdate_host::fuses::{FuseBox, list};
 use mupdate_host::inbox::Inbox;
 use mupdate_host::permits::Permits;
 use mupdate_host::store::{Store, StoreError, StoreOptions, WriteTxn};
@@ -424,4 +427,41 @@ fn roles_are_judged_in_the_transaction_and_counted() {
     assert_eq!(client.wait(5)[4].1, OK);
     let stats = bench.writer.stats();
     assert_eq!((stat(&stats.refused), stat(&stats.denied), stat(&stats.changes)), (1, 1, 3));
+}
+
+#[test]
+fn a_fuse_counts_what_is_committed_and_is_on_the_disk_before_anybody_is_told() {
+    let (dir, store) = store();
+    let limits = FuseLimits { takeovers: 3, ..FuseLimits::OFF };
+    let fuses = Arc::new(FuseBox::open(dir.path(), limits).expect("nothing has blown"));
+    let (gate, open, inside) = Gate::new();
+    let (data_dir, seen) = (dir.path().to_owned(), Arc::clone(&fuses));
+    let options = WriterOptions { fuses, ..WriterOptions::default() };
+    let bench = start(dir, store, gate, options);
+    let mut client = Client::new();
+    // All in one transaction: five that be1 has, which be2 takes, one of them after be1 has deactivated it.
+    let names = ["a", "b", "c", "d", "e"];
+    let theirs = names.map(|mailbox| activate(mailbox, "be1!p", ""));
+    let xfer = Action::Deactivate { mailbox: name("e"), location: Location::new("be1!p").expect("legal") };
+    let ours = ["e", "a", "b", "c", "d"].map(|mailbox| activate(mailbox, "be2!p", ""));
+    let other_place = activate("a", "be2!q", "");
+    let actions = theirs.into_iter().chain([xfer]).chain(ours).chain([other_place]);
+    let mut submitted = 0;
+    for (ticket, action) in (0..).zip(actions) {
+        bench.writer.submit(client.action(ticket, action));
+        if ticket == 0 {
+            inside.recv_timeout(PATIENCE).expect("the first action arrives");
+        }
+        submitted += 1;
+    }
+    open.send(()).expect("the gate waits");
+    let held = Refusal::Held { mass: Mass::Takeover, principal: "backend".into() };
+    let answers: Vec<_> = client.wait(submitted).iter().map(|(_, reply)| reply.clone()).collect();
+    assert_eq!(list(&data_dir).expect("readable").len(), 1, "it was written before the answer");
+    let mut expected = vec![OK; submitted];
+    expected[10] = Reply::Submitted(Err(held));
+    assert_eq!(answers, expected);
+    assert!(seen.held("backend", Instant::now()).holds(Mass::Takeover));
+    let stats = bench.writer.stats();
+    assert_eq!((stat(&stats.held), stat(&stats.fuses_blown), stat(&stats.takeovers)), (1, 1, 4));
 }

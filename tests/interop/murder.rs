@@ -42,14 +42,18 @@ frontend1 = \"frontend\"
 frontend2 = \"frontend\"
 ";
 
+/// Takeovers that the fuse lets through.
+pub const TAKEOVERS: usize = 1;
+
 /// A murder.
 pub struct Murder {
     /// The MUPDATE server.
     pub daemon: Daemon,
     /// What Cyrus logs.
     pub syslog: Arc<Syslog>,
+    /// As whom they log in.
+    pub logins: Logins,
     folder: TempDir,
-    logins: Logins,
 }
 
 impl Murder {
@@ -59,7 +63,8 @@ impl Murder {
             Logins::Alike => "",
             Logins::Roles => ROLES,
         };
-        let toml = format!("compress = \"both\"\n{roles}");
+        // Nothing that backends do in good order takes a mailbox from another.
+        let toml = format!("compress = \"both\"\nfuse.takeovers = {TAKEOVERS}\n{roles}");
         Self::around(logins, || Daemon::start_at(kind, &toml, &format!("{}:3905", address("mupdate.test"))))
     }
 

@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use mupdate_tests::client::Row;
 
-use super::{cyrus::Cyrus, imap::Imap, murder::Murder};
+use super::{
+    cyrus::Cyrus,
+    imap::Imap,
+    murder::{Logins, Murder, TAKEOVERS},
+};
 
 /// Everything that a backend does over IMAP arrives at the server, and shows on the frontend.
 pub fn backend_and_frontend(murder: &mut Murder) {
@@ -119,6 +123,41 @@ pub fn push(murder: &mut Murder) {
     backend.must("ctl_mboxlist", &["-m"]);
     assert_eq!(murder.entries(), before, "what was wrong is repaired");
     assert_eq!(admin.names(), local, "and nothing was wiped");
+}
+
+/// A backend whose server name was changed, and that is told to have its way, takes its mailboxes from the old name: the
+/// fuse stops it, or its role does.
+pub fn a_changed_server_name(murder: &mut Murder) {
+    let mut backend = murder.backend("backend1");
+    let mut admin = backend.imap("cyrus");
+    for name in ["alice", "bob", "carol", "dave"] {
+        admin.ok(format!("CREATE user/{name}"));
+    }
+    let (before, there) = (murder.entries(), admin.names());
+    backend.kill();
+    backend.option("servername", "backend2.test");
+    backend.start();
+    // It tells of each that was held, and goes on.
+    backend.must("ctl_mboxlist", &["-m", "-a"]);
+    let (reason, takeovers) = match murder.logins {
+        Logins::Alike => ("A FUSE HAS BLOWN: too many takeovers", TAKEOVERS),
+        Logins::Roles => ("location is backend2.test!default, which principal backend1 may not speak for", 0),
+    };
+    murder.daemon.wait_for_log(reason);
+    let taken =
+        murder.entries().into_iter().filter(|(_, row)| row.location() == Some("backend2.test!default"));
+    assert_eq!(taken.count(), takeovers);
+    assert_eq!(murder.active(), there, "nothing has vanished");
+
+    backend.kill();
+    backend.option("servername", "backend1.test");
+    backend.start();
+    assert_eq!(local(&backend), there, "and nothing was wiped");
+    let (code, said) = murder.daemon.tell(&["fuse", "release", "--all"]);
+    assert_eq!(code, Some(0), "{said}");
+    murder.daemon.reload();
+    backend.must("ctl_mboxlist", &["-m", "-a"]);
+    assert_eq!(murder.entries(), before, "all is as it was");
 }
 
 /// The frontend restarts, and the server: all are in sync again, and nothing is lost.

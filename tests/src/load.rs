@@ -28,6 +28,9 @@ const SHARED: usize = 8;
 /// What a daemon says when a change was refused because nothing could be written.
 const HINDERED: &str = "nothing was changed";
 
+/// What a daemon has to be told for it: the writers take names from each other without end.
+pub const SETTINGS: &str = "fuse.takeovers = 0\n";
+
 /// How much load.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {

@@ -4,7 +4,7 @@
 use mupdate_tests::{
     daemon::{Daemon, Kind},
     history::History,
-    load::{Load, Shape, compare},
+    load::{Load, SETTINGS, Shape, compare},
     on_both_daemons,
 };
 
@@ -14,7 +14,7 @@ const SHAPE: Shape = Shape { writers: 4, subscribers: 1, depth: 16 };
 const ROUNDS: usize = 4;
 
 fn kill_under_load(kind: Kind) {
-    let mut daemon = Daemon::start(kind, "");
+    let mut daemon = Daemon::start(kind, SETTINGS);
     let (mut history, mut rng) = (History::default(), fastrand::Rng::with_seed(1));
     let mut changes = 0;
     for round in 0..ROUNDS {
@@ -32,7 +32,7 @@ fn kill_under_load(kind: Kind) {
 
 /// A stop in good order leaves nothing open: what was not answered was not done.
 fn stop_under_load(kind: Kind) {
-    let mut daemon = Daemon::start(kind, "");
+    let mut daemon = Daemon::start(kind, SETTINGS);
     let mut history = History::default();
     let load = Load::start(&daemon, SHAPE, 0, &mut fastrand::Rng::with_seed(2));
     assert!(load.wait_for(400) >= 400, "the writers gave up");

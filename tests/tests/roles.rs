@@ -5,7 +5,7 @@ use std::fs;
 use mupdate_proto::Verb;
 use mupdate_tests::{
     client::{Client, ClientError, Row},
-    daemon::{Daemon, Kind, Signal},
+    daemon::{Daemon, Kind},
     on_both_daemons,
     player::LOGIN,
 };
@@ -30,10 +30,9 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> String {
     }
 }
 
-fn reload(daemon: &Daemon, settings: &str, times: usize) {
+fn reload(daemon: &Daemon, settings: &str) {
     fs::write(daemon.config_file(), settings).expect("the file is ours");
-    daemon.signal(Signal::HUP);
-    daemon.wait_for_logs("reloaded the configuration", times);
+    daemon.reload();
 }
 
 const BE1: &str = "roles.be1 = { role = \"backend\", servers = [\"be1\"] }\nroles.murder = \"admin\"\n";
@@ -46,16 +45,16 @@ fn roles_are_read_again_for_open_connections(kind: Kind) {
     backend.activate("m", "be1!p", "x").expect("its own server");
     stream.noop().expect("NOOP works");
 
-    reload(&daemon, &BE1.replace("\"be1\"", "\"be2\""), 1);
+    reload(&daemon, &BE1.replace("\"be1\"", "\"be2\""));
     let held = "mailbox is held by be1!p, which principal be1 may not speak for";
     assert_eq!(refused(backend.delete("m")), held);
     backend.activate("n", "be2!p", "x").expect("its own server now");
 
-    reload(&daemon, "roles.be1 = \"frontend\"\nroles.murder = \"admin\"\n", 2);
+    reload(&daemon, "roles.be1 = \"frontend\"\nroles.murder = \"admin\"\n");
     assert_eq!(refused(backend.delete("n")), "principal be1 is a frontend and changes nothing");
     assert_eq!(backend.find("n").expect("it may read"), Some(Row::mailbox("n", "be2!p", "x")));
 
-    reload(&daemon, "roles.murder = \"admin\"\n", 3);
+    reload(&daemon, "roles.murder = \"admin\"\n");
     let none = "principal be1 has no role";
     assert_eq!(refused(backend.find("n")), none);
     assert_eq!(refused(backend.list(None)), none);
@@ -70,7 +69,7 @@ fn roles_are_read_again_for_open_connections(kind: Kind) {
     };
     assert!(matches!(&ended, ClientError::Bye(text) if text == none), "{ended:?}");
 
-    reload(&daemon, "", 4);
+    reload(&daemon, "");
     backend.delete("m").expect("there are no roles any more");
 }
 

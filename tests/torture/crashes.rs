@@ -18,8 +18,7 @@ use crate::{
 const SHAPE: Shape = Shape { writers: 16, subscribers: 2, depth: 32 };
 
 /// Changes go to streams at once: a round is shorter than a frontend needs to look.
-const SETTINGS: &str =
-    "streams.hold_ms = 0\nstore.map_size = \"1GiB\"\nlog = \"warn,mupdate_host::daemon=info\"\n";
+const SETTINGS: &str = "fuse.takeovers = 0\nstreams.hold_ms = 0\nstore.map_size = \"1GiB\"\nlog = \"warn,mupdate_host::daemon=info\"\n";
 
 /// Rounds on one data directory at most.
 const REUSED: usize = 40;

@@ -8,7 +8,7 @@
 
 use mupdate_proto::{Location, MailboxName};
 
-use super::{Action, Change, Policy, Record, Refusal, Revision, Speaker, decide, permit};
+use super::{Action, Change, Policy, Record, Refusal, Revision, Speaker, decide, hold, permit};
 
 /// Records, as one transaction sees and changes them.
 pub trait View {
@@ -91,7 +91,7 @@ impl<T> Batch<T> {
         self.waiting.is_empty()
     }
 
-    /// Decides an action on what `view` shows, if `speaker` is [permitted](permit) it there, and carries it out.
+    /// Decides an action on what `view` shows, if `speaker` is [permitted](permit()) it there, and carries it out.
     ///
     /// # Errors
     /// The view failed. `who` is in the batch nevertheless, to be answered with the others: abort the
@@ -120,7 +120,8 @@ impl<T> Batch<T> {
         let mailbox = action.mailbox();
         let before = view.get(mailbox)?;
         let permitted = permit(before.as_ref(), action, speaker);
-        let change = match permitted.and_then(|()| decide(before.as_ref(), action, policy)) {
+        let decided = permitted.and_then(|()| decide(before.as_ref(), action, policy));
+        let change = match decided.and_then(|change| hold(before.as_ref(), change, speaker)) {
             Ok(change) => change,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -141,6 +142,11 @@ impl<T> Batch<T> {
         // thousand feeds must not keep that alive.
         self.events.push(Event { revision, mailbox: mailbox.detached(), before, after, takeover_from });
         Ok(Ok(()))
+    }
+
+    /// The change that was made last, for those who count. Nobody else may know of it yet.
+    pub fn last_change(&self) -> Option<&Event> {
+        self.events.last()
     }
 
     /// No further actions: the transaction can be committed.

@@ -7,8 +7,9 @@ use std::slice;
 use mupdate_proto::{Acl, Location, MailboxName, ServerName};
 
 use super::{
-    Action, Batch, Change, Durable, Event, Feed, Filter, Learner, MemoryView, News, Order, PeerRole, Policy,
-    Record, Refusal, Selection, Speaker, State, Verdict, View, at_risk, decide, risk_ranges, v36_name,
+    Action, Batch, Change, Durable, Event, Feed, Filter, Held, Learner, MemoryView, News, Order, PeerRole,
+    Policy, Record, Refusal, Selection, Speaker, State, Verdict, View, at_risk, decide, risk_ranges,
+    v36_name,
 };
 
 /// Runs the actions that `data` spells against a directory in memory and against a model that shares no code
@@ -27,7 +28,8 @@ pub fn directory(data: &[u8]) {
         let mut drain = false;
         for step in steps.by_ref() {
             let action = step.action();
-            let (speaker, policy) = (Speaker { principal: "x", role: &step.role() }, step.policy);
+            let (speaker, policy) =
+                (Speaker { principal: "x", role: &step.role(), held: Held::NOTHING }, step.policy);
             let Ok(()) = batch.stage(&mut view, &action, speaker, policy, expected.len());
             let answer = model.apply(&step);
             if answer == Answer::Ok {
@@ -216,7 +218,7 @@ impl Answer {
             Err(Refusal::TakeoverRefused { .. }) => Answer::Takeover,
             Err(Refusal::NotItsMailbox { .. } | Refusal::NotItsServer { .. }) => Answer::NotItsOwn,
             Err(Refusal::ReadsOnly { .. }) => Answer::ReadsOnly,
-            Err(Refusal::NoRole { .. }) => Answer::NoRole,
+            Err(Refusal::NoRole { .. } | Refusal::Held { .. }) => Answer::NoRole,
         }
     }
 }

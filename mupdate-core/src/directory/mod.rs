@@ -12,7 +12,7 @@
 //! - A record changes only to one that differs from it. An event therefore always has `before != after`.
 //! - A known partition is never forgotten in favour of one that was not said; a said one fills in one that
 //!   was not known.
-//! - What a principal may not touch stays as it is, whatever [`decide`] would say: a backend with a role never
+//! - What a principal may not touch stays as it is, whatever [`decide()`] would say: a backend with a role never
 //!   changes an active name of a server that it does not speak for.
 //! - A reservation never takes an activation, its ACL or its location away.
 //! - Later actions of a [`Batch`] see what earlier ones did.
@@ -26,6 +26,7 @@
 pub mod batch;
 pub mod decide;
 pub mod feed;
+pub mod fuse;
 #[cfg(feature = "harness")]
 #[doc(hidden)]
 pub mod harness;
@@ -39,10 +40,11 @@ pub mod selection;
 pub use batch::{Batch, Durable, Event, Sealed, Verdict, View};
 pub use decide::decide;
 pub use feed::{Feed, Filter, News};
+pub use fuse::{FuseLimits, Fuses, Held, Mass};
 pub use learner::Learner;
 pub use memory::MemoryView;
 pub use order::{Order, v36_key, v36_name};
-pub use permit::{PeerRole, Roles, Speaker, permit, permit_reading};
+pub use permit::{PeerRole, Roles, Speaker, hold, permit, permit_reading};
 pub use resync::{KeyRange, at_risk, can_be_at_risk, domain_of, risk_ranges, stem};
 pub use selection::Selection;
 
@@ -254,6 +256,13 @@ pub enum Refusal {
         /// Who asked.
         principal: String,
     },
+    /// One more of many changes by a principal whose fuse has blown.
+    Held {
+        /// Which fuse.
+        mass: Mass,
+        /// Who asked.
+        principal: String,
+    },
 }
 
 impl Refusal {
@@ -267,7 +276,8 @@ impl Refusal {
             Refusal::NotItsMailbox { .. }
             | Refusal::NotItsServer { .. }
             | Refusal::ReadsOnly { .. }
-            | Refusal::NoRole { .. } => true,
+            | Refusal::NoRole { .. }
+            | Refusal::Held { .. } => true,
         }
     }
 }
@@ -294,6 +304,10 @@ impl fmt::Display for Refusal {
                 write!(f, "principal {principal} is a frontend and changes nothing")
             }
             Refusal::NoRole { principal } => write!(f, "principal {principal} has no role"),
+            Refusal::Held { mass, principal } => write!(
+                f,
+                "the fuse of principal {principal} has blown: {mass} are held until an operator releases it"
+            ),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who may speak for which server: one pure function, one table, beside that of [`decide`](super::decide).
+//! Who may speak for which server: one pure function, one table, beside that of [`decide`](super::decide()).
 //!
 //! `S` are the servers of a backend's principal, `L` is where the directory knows the mailbox to be, `L'` what
 //! the action says.
@@ -13,7 +13,7 @@
 //! | frontend | any | NO | NO | NO | NO | yes |
 //! | none | any | NO | NO | NO | NO | NO |
 //!
-//! "Yes" leaves the rest to [`decide`](super::decide): it refuses RESERVE of what another server holds, and says so in
+//! "Yes" leaves the rest to [`decide`](super::decide()): it refuses RESERVE of what another server holds, and says so in
 //! the words that backends know, or, under *unified* and *replicated*, lets it change nothing.
 //!
 //! - XFER is why a DEACTIVATE may name any server, and why a reservation can be activated by somebody else. What is
@@ -29,7 +29,7 @@ use std::fmt;
 
 use mupdate_proto::{Location, ServerName};
 
-use super::{Action, Record, Refusal, State};
+use super::{Action, Change, Held, Mass, Record, Refusal, State};
 
 /// What a principal may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl Roles {
             None if self.are_open() => &PeerRole::Admin,
             None => &PeerRole::None,
         };
-        Speaker { principal, role }
+        Speaker { principal, role, held: Held::default() }
     }
 }
 
@@ -116,11 +116,14 @@ pub struct Speaker<'a> {
     pub principal: &'a str,
     /// What they may do.
     pub role: &'a PeerRole,
+    /// What is held of that.
+    pub held: Held,
 }
 
 impl Speaker<'static> {
     /// Somebody who may do everything, and whose name is never told.
-    pub const TRUSTED: Speaker<'static> = Speaker { principal: "", role: &PeerRole::Admin };
+    pub const TRUSTED: Speaker<'static> =
+        Speaker { principal: "", role: &PeerRole::Admin, held: Held::NOTHING };
 }
 
 impl Speaker<'_> {
@@ -160,6 +163,17 @@ pub fn permit(current: Option<&Record>, action: &Action, speaker: Speaker<'_>) -
     }
 }
 
+/// Is that one of the changes that are held of this principal?
+///
+/// # Errors
+/// It is; the record stays what it is.
+pub fn hold(before: Option<&Record>, change: Change, speaker: Speaker<'_>) -> Result<Change, Refusal> {
+    match Mass::of_change(before, &change) {
+        Some(mass) if speaker.held.holds(mass) => Err(Refusal::Held { mass, principal: speaker.principal() }),
+        _ => Ok(change),
+    }
+}
+
 /// May this principal read at all?
 ///
 /// # Errors
@@ -184,6 +198,10 @@ mod tests {
         PeerRole::Backend(servers.iter().map(|&name| ServerName::new(name).expect("legal")).collect())
     }
 
+    fn as_x(role: &PeerRole) -> Speaker<'_> {
+        Speaker { principal: "x", role, held: Held::default() }
+    }
+
     fn actions(location: &'static str) -> [Action; 4] {
         let mailbox = MailboxName::new("user.a").expect("legal");
         [
@@ -196,7 +214,7 @@ mod tests {
 
     /// The row of the table: which of the four actions are permitted with this location.
     fn row(record: Option<&Record>, role: &PeerRole, said: &'static str) -> [bool; 4] {
-        actions(said).map(|action| permit(record, &action, Speaker { principal: "x", role }).is_ok())
+        actions(said).map(|action| permit(record, &action, as_x(role)).is_ok())
     }
 
     #[test]
@@ -235,7 +253,7 @@ mod tests {
         for (role, reads) in
             [(PeerRole::Admin, true), (role, true), (PeerRole::Frontend, true), (PeerRole::None, false)]
         {
-            let speaker = Speaker { principal: "x", role: &role };
+            let speaker = as_x(&role);
             assert_eq!(permit_reading(speaker).is_ok(), reads, "{role}");
         }
     }
@@ -248,7 +266,8 @@ mod tests {
         roles.give("fe1", PeerRole::Frontend);
         assert!(!roles.are_open());
         assert_eq!(roles.speaker("x").role, &PeerRole::None);
-        assert_eq!(roles.speaker("fe1"), Speaker { principal: "fe1", role: &PeerRole::Frontend });
+        assert_eq!(roles.speaker("fe1").role, &PeerRole::Frontend);
+        assert_eq!(roles.speaker("fe1").principal, "fe1");
         roles.give_others(backend(&["be1"]));
         assert_eq!(roles.speaker("x").role, &backend(&["be1"]));
         assert_eq!(roles.speaker("fe1").role, &PeerRole::Frontend);
@@ -264,7 +283,7 @@ mod tests {
         let role = backend(&["be1"]);
         let record = Record { location: at("be2!p"), state: State::Reserved };
         let told = |role: &PeerRole, said, action: usize| {
-            let speaker = Speaker { principal: "x", role };
+            let speaker = as_x(role);
             permit(Some(&record), &actions(said)[action], speaker).map_err(|refusal| refusal.to_string())
         };
         let held = "mailbox is held by be2!p, which principal x may not speak for".to_owned();

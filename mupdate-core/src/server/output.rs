@@ -92,7 +92,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// Whether the answer tells of mailboxes: what a peer needs a [role](crate::directory::permit) that reads for.
+    /// Whether the answer tells of mailboxes: what a peer needs a [role](crate::directory::PeerRole) that reads for.
     pub fn reads(&self) -> bool {
         match self {
             Self::Find(_)

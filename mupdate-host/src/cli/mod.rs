@@ -5,6 +5,7 @@
 //! happened and what to do, with an exit code of sysexits(3).
 
 mod check;
+mod fuse;
 mod import;
 mod user;
 
@@ -112,8 +113,26 @@ enum Command {
     /// Add, import, list and remove the users that backends and frontends log in as
     #[command(subcommand, after_help = "A running daemon takes changes over when it gets SIGHUP.")]
     User(UserCommand),
+    /// Show and release fuses that have blown: users who took over or deleted too many names at a time
+    #[command(subcommand)]
+    Fuse(FuseCommand),
     /// Check the configuration and the users, and show what is in force; changes nothing
     CheckConfig,
+}
+
+#[derive(Debug, Subcommand)]
+enum FuseCommand {
+    /// List the fuses that have blown
+    List,
+    /// Let a user go on whose fuse has blown
+    Release {
+        /// The user's name
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        name: Option<String>,
+        /// Every user's
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -187,15 +206,15 @@ fn run(
             serve(Serve { program, config, source, log })
         }
         Some(Command::CheckConfig) => check::run(&source, &mut io::stdout().lock()),
-        Some(Command::User(_))
+        Some(Command::User(_) | Command::Fuse(_))
             if !source.overrides.listen.is_empty()
                 || !source.overrides.listen_tls.is_empty()
                 || source.overrides.server_name.is_some() =>
         {
-            let text =
-                "--listen, --listen-tls and --server-name have nothing to do with users; leave them out";
+            let text = "--listen, --listen-tls and --server-name are for serving alone; leave them out";
             Err(Fatal::new(Code::Usage, text))
         }
+        Some(Command::Fuse(command)) => fuse::run(program, command, &source.load()?.data_dir),
         Some(Command::User(command)) => {
             let config = source.load()?;
             logging::init(&config.log)?;
@@ -215,9 +234,12 @@ fn parse(program: &'static str, args: impl IntoIterator<Item = OsString>) -> Res
             Ok(None)
         }
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let text = format!(
-                "`user` needs one of: add NAME, import, list, remove NAME; see `{program} user --help`"
-            );
+            let fuse = error.to_string().contains(&format!("{program} fuse "));
+            let (command, needs) = match fuse {
+                true => ("fuse", "list, release NAME"),
+                false => ("user", "add NAME, import, list, remove NAME"),
+            };
+            let text = format!("`{command}` needs one of: {needs}; see `{program} {command} --help`");
             Err(Fatal::new(Code::Usage, text))
         }
         Err(error) => Err(Fatal::new(Code::Usage, one_line(program, &error.to_string()))),

@@ -55,6 +55,11 @@ fn a_wrong_command_line_is_one_line_with_advice() {
         ),
         (&["usr"], "unrecognized subcommand 'usr'"),
         (&["user"], "`user` needs one of: add NAME, import, list, remove NAME; see"),
+        (&["fuse"], "`fuse` needs one of: list, release NAME; see"),
+        (
+            &["fuse", "release"],
+            "the following required arguments were not provided: <NAME>; see `mupdated --help`",
+        ),
         (
             &["user", "add"],
             "the following required arguments were not provided: <NAME>; see `mupdated --help`",

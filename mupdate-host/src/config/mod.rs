@@ -4,6 +4,7 @@
 //! [`Config::reloaded`].
 
 mod error;
+mod fuse;
 #[cfg(feature = "harness")]
 #[doc(hidden)]
 pub mod harness;
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mupdate_core::directory::{Order, Policy, Roles};
+use mupdate_core::directory::{FuseLimits, Order, Policy, Roles};
 use mupdate_proto::{CompressLines, Limits, ServerName};
 use toml::de::DeValue;
 
@@ -73,6 +74,8 @@ pub struct Config {
     pub tls: TlsSettings,
     /// Who may do what.
     pub roles: Roles,
+    /// How many names one principal may take over or delete.
+    pub fuse: FuseLimits,
 }
 
 /// Who decides about changes: `authority`.
@@ -181,6 +184,7 @@ impl Default for Config {
             login_cache: LoginCacheSettings { entries: 1024, lifetime: Duration::from_secs(600) },
             tls: TlsSettings::default(),
             roles: Roles::default(),
+            fuse: FuseLimits::default(),
         }
     }
 }
@@ -238,6 +242,7 @@ const NAMES: Names = &[
             "login_cache",
             "tls",
             "roles",
+            "fuse",
         ],
     ),
     (
@@ -270,6 +275,7 @@ const NAMES: Names = &[
     ("store", &["map_size", "tombstones", "readers"]),
     ("orders", &["*"]),
     ("roles", &["*"]),
+    ("fuse", &fuse::NAMES),
     ("auth", &SaslauthdSettings::NAMES),
     ("login_cache", &["entries", "seconds"]),
     ("tls", &["certificate", "key", "client_ca", "client_certificates", "minimum_version"]),
@@ -310,6 +316,7 @@ impl Config {
         cache.read("entries", &mut config.login_cache.entries, number(0..=1_000_000));
         cache.read("seconds", &mut config.login_cache.lifetime, seconds(1..=86_400));
         config.tls.read(&root.table("tls"));
+        fuse::read(&mut config.fuse, &root.table("fuse"));
         root.table("roles").read_all(|user, role| roles::read(&mut config.roles, user, role));
         let problems = document.problems();
         if problems.is_empty() { Ok(config) } else { Err(problems) }

@@ -84,6 +84,7 @@ impl fmt::Display for Config {
         for (server, order) in &self.orders {
             writeln!(f, "{} = {}", quoted(server), quoted(order))?;
         }
+        super::fuse::print(&self.fuse, f)?;
         super::roles::print(&self.roles, f)
     }
 }

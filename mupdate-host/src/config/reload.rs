@@ -7,8 +7,8 @@ impl Config {
     /// differ but wait for a restart.
     ///
     /// A reload takes over the limits (but `batch`), `allow_plaintext`, `compress`, `software`, `[orders]`, `[roles]`,
-    /// `[streams]`, `[auth]`, `[tls]` and the levels of `log`. Limits and TLS count for new connections. It keeps
-    /// `server_name`, `data_dir`, `listen`, `listen_tls`, `authority`, `policy`, `limits.batch`, `[store]` and
+    /// `[fuse]`, `[streams]`, `[auth]`, `[tls]` and the levels of `log`. Limits and TLS count for new connections. It
+    /// keeps `server_name`, `data_dir`, `listen`, `listen_tls`, `authority`, `policy`, `limits.batch`, `[store]` and
     /// `[login_cache]`.
     #[must_use]
     pub fn reloaded(&self, fresh: Self) -> (Self, Vec<&'static str>) {

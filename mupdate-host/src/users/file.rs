@@ -153,17 +153,18 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, UsersError> {
 /// Replaces a file as a whole, durably, for its owner alone. What root writes belongs to the owner of the data directory:
 /// the daemon has to be able to read it.
 pub(super) fn replace(data_dir: &Path, file: &Path, content: &[u8]) -> Result<(), UsersError> {
+    let failed = |error| UsersError::Io { doing: "write", path: file.to_owned(), error };
+    replace_file(data_dir, file, content).map_err(failed)
+}
+
+/// The same for any file in a directory of ours.
+pub(crate) fn replace_file(directory: &Path, file: &Path, content: &[u8]) -> io::Result<()> {
     let new = file.with_extension("new");
-    write_new(data_dir, &new, content).and_then(|()| std::fs::rename(&new, file)).map_err(|error| {
+    write_new(directory, &new, content).and_then(|()| std::fs::rename(&new, file)).inspect_err(|_| {
         // What is left of the attempt; it may never have been made.
         let _ = std::fs::remove_file(&new);
-        UsersError::Io { doing: "write", path: file.to_owned(), error }
     })?;
-    File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(|error| UsersError::Io {
-        doing: "write",
-        path: data_dir.to_owned(),
-        error,
-    })
+    File::open(directory)?.sync_all()
 }
 
 fn write_new(data_dir: &Path, new: &Path, content: &[u8]) -> io::Result<()> {

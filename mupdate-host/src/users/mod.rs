@@ -16,6 +16,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(crate) use file::replace_file;
 pub use file::{Added, add, add_all, remove};
 pub use first::{FIRST_USER, FirstUser, first_start};
 

@@ -29,6 +29,7 @@ pub use memos::Memo;
 
 use crate::authority::Authority;
 use crate::feeds::{Feeds, SharedFeed};
+use crate::fuses::FuseBox;
 use crate::inbox::Inbox;
 use crate::permits::Permits;
 use crate::store::{Store, StoreError};
@@ -87,6 +88,8 @@ pub struct WriterOptions {
     pub note_delay: Duration,
     /// Who may change what.
     pub permits: Arc<Permits>,
+    /// How much of it at a time.
+    pub fuses: Arc<FuseBox>,
 }
 
 impl Default for WriterOptions {
@@ -96,6 +99,7 @@ impl Default for WriterOptions {
             batch: 256,
             note_delay: Duration::from_secs(5),
             permits: Arc::default(),
+            fuses: Arc::default(),
         }
     }
 }
@@ -113,6 +117,10 @@ pub struct WriterStats {
     pub refused: AtomicU64,
     /// Those of them that were refused for who asked.
     pub denied: AtomicU64,
+    /// Those that were held, since somebody's fuse had blown.
+    pub held: AtomicU64,
+    /// Fuses that have blown.
+    pub fuses_blown: AtomicU64,
     /// Activations that took a mailbox from another location.
     pub takeovers: AtomicU64,
     /// Transactions committed.

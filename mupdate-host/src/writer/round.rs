@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mupdate_core::directory::{Action, Batch, Durable, Event, Refusal, Sealed};
+use mupdate_core::directory::{Action, Batch, Durable, Event, Mass, Refusal, Sealed, Speaker, Verdict};
 use mupdate_core::server::Reply;
 
 use super::waiting::{Barrier, Entry};
@@ -75,6 +75,7 @@ impl Work {
                 if let Some(last) = events.last() {
                     self.feeds.publish(&events, last.revision);
                 }
+                self.blow_fuses(&verdicts);
                 for (at, verdict) in verdicts {
                     let Entry { action, origin, ticket, inbox } = &entries[at];
                     if let Err(refusal) = &verdict {
@@ -115,8 +116,12 @@ impl Work {
             Err(error) => Err(error.into()),
         };
         match committed {
-            Ok(revision) => Ok(Outcome::Durable(sealed.durable(revision))),
+            Ok(revision) => {
+                self.options.fuses.committed(Instant::now());
+                Ok(Outcome::Durable(sealed.durable(revision)))
+            }
             Err(CommitError::Obstacle(obstacle)) => {
+                self.options.fuses.aborted();
                 // All of them are answered by the caller, those too that were never staged.
                 let _ = sealed.refused_whole();
                 Ok(Outcome::Obstacle(obstacle))
@@ -133,14 +138,18 @@ impl Work {
         sound: &[usize],
         changing: &mut Vec<usize>,
     ) -> Result<(), StoreError> {
-        let roles = self.options.permits.roles();
+        let (roles, fuses, now) = (self.options.permits.roles(), &self.options.fuses, Instant::now());
         for &at in sound {
             let before = txn.changes();
             let Entry { action, origin, .. } = &entries[at];
-            let speaker = roles.speaker(&origin.principal);
+            let held = fuses.held(&origin.principal, now);
+            let speaker = Speaker { held, ..roles.speaker(&origin.principal) };
             self.authority.decide(txn, batch, action, speaker, self.options.policy, at)?;
             if txn.changes() > before {
                 changing.push(at);
+                if let Some(mass) = batch.last_change().and_then(Mass::of_event) {
+                    fuses.staged(&origin.principal, mass);
+                }
             }
         }
         Ok(())
@@ -153,6 +162,17 @@ impl Work {
         WriterStats::add(&self.stats.commits, 1);
         self.obstacles.overcome();
         Ok(revision)
+    }
+
+    /// Whoever is told that something is held is told what is on the disk.
+    fn blow_fuses(&self, verdicts: &[(usize, Verdict)]) {
+        for (_, verdict) in verdicts {
+            if let Err(Refusal::Held { principal, mass }) = verdict {
+                WriterStats::add(&self.stats.held, 1);
+                let news = self.options.fuses.blow(principal, *mass);
+                WriterStats::add(&self.stats.fuses_blown, usize::from(news));
+            }
+        }
     }
 
     fn note_refusal(&self, action: &Action, Origin { principal, peer }: &Origin, refusal: &Refusal) {

@@ -280,6 +280,33 @@ impl Daemon {
         self.child.try_wait().expect("a child can be waited for").is_none()
     }
 
+    /// Runs one of its program's commands on its data; the exit code, and all that it said.
+    ///
+    /// # Panics
+    /// It cannot be run.
+    pub fn tell(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(binary(self.kind))
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the daemon was built");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// Has it read its configuration and its users again, and waits for that.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn reload(&self) {
+        let done = "reloaded the configuration";
+        let before = self.log.text().matches(done).count();
+        self.signal(Signal::HUP);
+        self.wait_for_logs(done, before + 1);
+    }
+
     /// Waits for a line of its log that holds this text.
     ///
     /// # Panics

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::BytesMut;
 use fastrand::Rng;
+use mupdate_core::directory::FuseLimits;
 use mupdate_proto::{ServerName, Verb};
 
 use super::{
@@ -113,6 +114,7 @@ impl<'t> Run<'t> {
     fn new(plan: &Plan, tell: Option<&'t mut dyn FnMut(&str)>) -> Self {
         let mut settings = Settings::parse("").expect("the defaults are right");
         settings.session.high_water = plan.buffer;
+        settings.fuse = FuseLimits::OFF;
         let (principals, server) = (plan.principals, |number: usize| format!("be{number}"));
         let names: Vec<_> = (0..plan.groups.len()).map(server).collect();
         settings.roles = principals.roles(names.iter().map(String::as_str));

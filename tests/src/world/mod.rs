@@ -25,8 +25,8 @@ use std::{
 
 use mupdate_core::{
     directory::{
-        Action, Batch, Durable, Event, Feed, Filter, News, Order, Policy, Refusal, Revision, Roles, Verdict,
-        permit_reading,
+        Action, Batch, Durable, Event, Feed, Filter, Fuses, Mass, News, Order, Policy, Refusal, Revision,
+        Roles, Speaker, Verdict, permit_reading,
     },
     server::{AuthReply, Note, On, Output, Reason, Reply, Request, Scope, ServerConfig, Ticket},
 };
@@ -65,6 +65,7 @@ pub struct World {
     connections_per_user: Option<usize>,
     orders: BTreeMap<ServerName, Order>,
     roles: Roles,
+    fuses: Fuses,
     users: BTreeSet<String>,
     now: Instant,
     directory: Directory,
@@ -102,6 +103,7 @@ impl World {
             connections_per_user: settings.connections_per_user,
             orders: settings.orders,
             roles: settings.roles,
+            fuses: Fuses::new(settings.fuse),
             users: settings.users,
             now: start,
             directory: Directory::default(),
@@ -385,9 +387,16 @@ impl World {
                 Job::Barrier(connection, ticket) => barriers.push((connection, ticket)),
                 Job::Action { connection, ticket, principal, action } => {
                     let before = self.directory.revision();
-                    let (speaker, who) = (self.roles.speaker(&principal), (connection, ticket));
+                    let held = self.fuses.held(&principal, self.now);
+                    let speaker = Speaker { held, ..self.roles.speaker(&principal) };
+                    let who = (connection, ticket);
                     let Ok(()) = batch.stage(&mut self.directory, &action, speaker, self.policy, who);
-                    causes.extend((self.directory.revision() > before).then_some(connection));
+                    if self.directory.revision() > before {
+                        causes.push(connection);
+                        if let Some(mass) = batch.last_change().and_then(Mass::of_event) {
+                            self.fuses.staged(&principal, mass);
+                        }
+                    }
                 }
             }
         }
@@ -396,6 +405,12 @@ impl World {
             self.directory.write_memos();
         }
         let durable = sealed.durable(self.directory.revision());
+        self.fuses.committed(self.now);
+        for (_, verdict) in &durable.verdicts {
+            if let Err(Refusal::Held { principal, mass }) = verdict {
+                self.fuses.blow(principal, *mass);
+            }
+        }
         self.committed = Some(Committed { durable, causes, barriers });
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mupdate_core::{
-    directory::{Order, Policy, Roles},
+    directory::{FuseLimits, Order, Policy, Roles},
     server::ServerConfig,
 };
 use mupdate_host::config::Config;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub orders: BTreeMap<ServerName, Order>,
     /// Who may do what.
     pub roles: Roles,
+    /// How many names one principal may take over or delete.
+    pub fuse: FuseLimits,
     /// Who can log in.
     pub users: BTreeSet<String>,
 }
@@ -68,6 +70,7 @@ impl From<Config> for Settings {
             connections_per_user: config.limits.connections_per_user,
             orders: config.orders,
             roles: config.roles,
+            fuse: config.fuse,
         }
     }
 }

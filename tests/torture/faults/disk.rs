@@ -48,9 +48,10 @@ fn write_until_refused<S: std::io::Read + Write>(client: &mut Client<S>, prefix:
 
 fn on_a_small_disk(kind: Kind) -> (Daemon, Mount) {
     let mut mount = None;
-    let daemon = Daemon::start_as(kind, "limits.connections = 100\n", Launch::default(), |data| {
-        mount = Some(Mount::small_disk(data, DISK));
-    });
+    let daemon =
+        Daemon::start_as(kind, "fuse.takeovers = 0\nlimits.connections = 100\n", Launch::default(), |data| {
+            mount = Some(Mount::small_disk(data, DISK));
+        });
     (daemon, mount.expect("it was made before the start"))
 }
 

@@ -14,7 +14,7 @@ use mupdate_tests::{
     client::{Answer, Client, ClientError},
     daemon::{Daemon, Kind, Launch},
     history::History,
-    load::{Load, Shape, compare},
+    load::{Load, SETTINGS, Shape, compare},
 };
 
 use crate::shim::Shim;
@@ -72,7 +72,8 @@ fn login(daemon: &Daemon) -> Client<TcpStream> {
 /// A daemon on top of a shim.
 fn shimmed(kind: Kind, toml: &str) -> (Daemon, Shim) {
     let shim = Shim::new();
-    let mut daemon = Daemon::start_as(kind, toml, Launch::default(), |_| {});
+    let toml = format!("{SETTINGS}{toml}");
+    let mut daemon = Daemon::start_as(kind, &toml, Launch::default(), |_| {});
     let data_dir = daemon.data_dir();
     assert!(daemon.terminate().success());
     shim.under(daemon.launch(), &data_dir);
