@@ -58,6 +58,8 @@ fn a_fuse_outlives_a_restart_and_is_released(kind: Kind) {
     client.delete("user.0").expect("deletions have no limit");
     assert_eq!(daemon.log().matches("A FUSE HAS BLOWN").count(), 0, "it is no news");
 
+    let (_, checked) = daemon.tell(&["check-config"]);
+    assert!(checked.contains("# Warning: the fuse of murder has blown: takeovers are held"), "{checked}");
     let (code, said) = fuse(&daemon, &["release", "nobody"]);
     assert!(code == Some(65) && said.contains("no fuse of nobody has blown"), "{said}");
     let (code, said) = fuse(&daemon, &["release", "murder"]);

@@ -206,8 +206,9 @@ pub struct Durable<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::{MemoryView, State};
+    use crate::directory::{FuseLimits, Fuses, Mass, MemoryView, Roles, State};
     use mupdate_proto::Acl;
+    use std::time::Instant;
 
     fn name(text: &'static str) -> MailboxName {
         MailboxName::new(text).expect("a legal name")
@@ -271,6 +272,38 @@ mod tests {
         let events = batch.seal().durable(2).events;
         assert_eq!(events[0].takeover_from, None);
         assert_eq!(events[1].takeover_from, Some(at("be1!p")));
+    }
+
+    #[test]
+    fn what_is_held_changes_nothing() {
+        let (mut view, mut batch) = (MemoryView::new(), Batch::new(0));
+        stage(&mut batch, &mut view, &activate("a", "be1!p"), 1);
+        let mut fuses = Fuses::new(FuseLimits { takeovers: 1, deletions: 1, ..FuseLimits::OFF });
+        fuses.blow("x", Mass::Takeover);
+        fuses.blow("x", Mass::Deletion);
+        let roles = Roles::default();
+        let speaker = Speaker { held: fuses.held("x", clock()), ..roles.speaker("x") };
+        for (who, action) in [(2, activate("a", "be2!p")), (3, delete("a")), (4, delete("b"))] {
+            let Ok(()) = batch.stage(&mut view, &action, speaker, Policy::Standard, who);
+        }
+        assert_eq!(batch.last_change().map(|event| event.revision), Some(1));
+        let held = |mass| Refusal::Held { mass, principal: "x".into() };
+        let Durable { verdicts, events } = batch.seal().durable(1);
+        let expected =
+            [(1, Ok(())), (2, Err(held(Mass::Takeover))), (3, Err(held(Mass::Deletion))), (4, Ok(()))];
+        assert_eq!((verdicts.as_slice(), events.len()), (expected.as_slice(), 1));
+        assert!(held(Mass::Takeover).is_of_the_principal());
+        assert!(!Refusal::DoesNotExist.is_of_the_principal());
+        let text = held(Mass::Deletion).to_string();
+        assert_eq!(
+            text,
+            "the fuse of principal x has blown: deletions are held until an operator releases it"
+        );
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to begin with")]
+    fn clock() -> Instant {
+        Instant::now()
     }
 
     struct Full;

@@ -2,7 +2,8 @@
 //! limit further such changes are held until somebody who knows better says so.
 //!
 //! A wrong `ctl_mboxlist -m` or a changed server name makes thousands of changes, each of which is right by the rules.
-//! XFER counts for nothing: its source deactivates first, so nothing active is taken.
+//! XFER counts for nothing: its source deactivates first, so nothing active is taken. This is against mistakes; who means
+//! it can deactivate what is another's, too. Against that there are [roles](super::permit).
 //!
 //! - Only what has become durable counts: [`staged`](Fuses::staged) changes count while their batch is open, so that no
 //!   batch is longer than what is left, and go with it if it is [`aborted`](Fuses::aborted).
@@ -254,6 +255,8 @@ impl Fuses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::State;
+    use mupdate_proto::{Acl, Location, MailboxName};
     use std::collections::VecDeque;
 
     const LIMITS: FuseLimits = FuseLimits { takeovers: 3, deletions: 0, within: Duration::from_secs(160) };
@@ -265,6 +268,37 @@ mod tests {
 
     fn holds(fuses: &mut Fuses, now: Instant) -> bool {
         fuses.held("x", now).holds(Mass::Takeover)
+    }
+
+    #[test]
+    fn what_counts_is_the_same_before_and_after() {
+        let at = |location: &'static str| Location::new(location).expect("legal");
+        let active = |location| Record { location: at(location), state: State::Active(Acl::new("x")) };
+        let put = |location, from: Option<&'static str>| Change::Put {
+            record: active(location),
+            takeover_from: from.map(at),
+        };
+        for (before, change, counts) in [
+            (None, put("be1!p", None), None),
+            (Some("be1!q"), put("be1!p", Some("be1!q")), None),
+            (Some("be2!p"), put("be1!p", Some("be2!p")), Some(Mass::Takeover)),
+            (Some("be1!p"), Change::Remove, Some(Mass::Deletion)),
+            (None, Change::Remove, None),
+            (Some("be1!p"), Change::Nothing, None),
+        ] {
+            let before = before.map(active);
+            assert_eq!(Mass::of_change(before.as_ref(), &change), counts, "{change:?}");
+            let (after, takeover_from) = match change {
+                Change::Put { record, takeover_from } => (Some(record), takeover_from),
+                Change::Remove if before.is_some() => (None, None),
+                // There is no event of these.
+                Change::Remove | Change::Nothing => continue,
+            };
+            let mailbox = MailboxName::new("m").expect("legal");
+            let event = Event { revision: 1, mailbox, before, after, takeover_from };
+            assert_eq!(Mass::of_event(&event), counts, "{event:?}");
+        }
+        assert_eq!(Mass::ALL.map(|mass| mass.to_string()), ["takeovers", "deletions"]);
     }
 
     #[test]

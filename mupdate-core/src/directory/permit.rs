@@ -259,6 +259,12 @@ mod tests {
     }
 
     #[test]
+    fn roles_have_the_names_that_configurations_use() {
+        let roles = [PeerRole::Admin, backend(&["be1"]), PeerRole::Frontend, PeerRole::None];
+        assert_eq!(roles.map(|role| role.to_string()), ["admin", "backend", "frontend", "none"]);
+    }
+
+    #[test]
     fn without_roles_everybody_may_do_everything() {
         let mut roles = Roles::default();
         assert!(roles.are_open());

@@ -7,6 +7,7 @@ use super::Source;
 use crate::auth::saslauthd_warning;
 use crate::config::{Config, ConfigError, roles};
 use crate::exit::{Code, Fatal};
+use crate::fuses::{self, Blown, words};
 use crate::tls::{Remark, Tls};
 use crate::users::{self, Users, UsersError};
 
@@ -34,6 +35,13 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
         write(out, format_args!("# Warning: {warning}\n"))?;
     }
     check_tls(&config, out)?;
+    // What cannot be read keeps the daemon from starting; that is told when it does.
+    for Blown { principal, kinds, .. } in fuses::list(&config.data_dir).unwrap_or_default() {
+        write(
+            out,
+            format_args!("# Warning: the fuse of {principal} has blown: {} are held\n", words(&kinds)),
+        )?;
+    }
     let users = users::path(&config.data_dir);
     match Users::load(&config.data_dir) {
         Ok(users) if users.is_empty() => {

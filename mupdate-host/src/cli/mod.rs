@@ -214,7 +214,11 @@ fn run(
             let text = "--listen, --listen-tls and --server-name are for serving alone; leave them out";
             Err(Fatal::new(Code::Usage, text))
         }
-        Some(Command::Fuse(command)) => fuse::run(program, command, &source.load()?.data_dir),
+        Some(Command::Fuse(command)) => {
+            let config = source.load()?;
+            logging::init(&config.log)?;
+            fuse::run(program, command, &config.data_dir)
+        }
         Some(Command::User(command)) => {
             let config = source.load()?;
             logging::init(&config.log)?;
