@@ -133,6 +133,12 @@ fn users_are_added_from_standard_input() {
     let said = good(dir.path(), &["user", "add", "murder", "--data-dir", "d"], "other");
     assert!(said.starts_with("murder has a new password in d/users; "), "{said}");
     good(dir.path(), &["--data-dir", "d", "user", "add", "admin"], "x");
+    fs::write(dir.path().join("m.toml"), "data_dir = \"d\"\nroles.admin = \"admin\"\n").unwrap();
+    let said = good(dir.path(), &["--config", "m.toml", "user", "add", "admin"], "x");
+    assert!(!said.contains("role"), "{said}");
+    let said = good(dir.path(), &["--config", "m.toml", "user", "add", "other"], "x");
+    assert!(said.ends_with("other has no role in [roles] yet, and may do nothing\n"), "{said}");
+    good(dir.path(), &["--data-dir", "d", "user", "remove", "other"], "");
     assert_eq!(good(dir.path(), &["user", "list", "--data-dir", "d"], ""), "admin\nmurder\n");
     let kept = fs::read_to_string(dir.path().join("d/users")).unwrap();
     assert!(kept.starts_with("murder:SCRAM-SHA-256$10000:") && !kept.contains("other"), "{kept}");

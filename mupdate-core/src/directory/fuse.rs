@@ -322,6 +322,8 @@ mod tests {
             fuses.staged("x", Mass::Deletion);
         }
         assert!(!fuses.held("x", now).holds(Mass::Deletion), "deletions have no limit");
+        fuses.staged("z", Mass::Deletion);
+        assert!(!fuses.counts.contains_key("z"), "and cost nothing");
     }
 
     #[test]
@@ -341,6 +343,10 @@ mod tests {
         fuses.committed(later);
         assert!(fuses.release("x"));
         assert!(!fuses.release("x"));
+        fuses.set_limits(FuseLimits { deletions: 3, ..LIMITS });
+        fuses.blow("y", Mass::Deletion);
+        assert!(!fuses.held("y", later).holds(Mass::Takeover), "one kind does not hold the other");
+        assert!(fuses.held("y", later).holds(Mass::Deletion));
         for _ in 0..3 {
             assert!(!holds(&mut fuses, later), "counting begins anew");
             fuses.staged("x", Mass::Takeover);
@@ -362,6 +368,8 @@ mod tests {
         fuses.set_limits(FuseLimits::OFF);
         assert!(!holds(&mut fuses, now));
         assert_eq!(fuses.limits(), FuseLimits::OFF);
+        fuses.set_limits(FuseLimits { within: 2 * LIMITS.within, ..LIMITS });
+        assert!(!holds(&mut fuses, now), "what was counted in other steps is forgotten");
         assert_eq!(FuseLimits::default().of(Mass::Takeover), Some(100));
         assert_eq!(FuseLimits::default().of(Mass::Deletion), None);
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Read};
 
+use mupdate_core::directory::PeerRole;
 use zeroize::Zeroizing;
 
 use super::check::write;
@@ -21,13 +22,17 @@ pub(super) fn run(program: &str, command: UserCommand, config: &Config) -> Resul
     match command {
         UserCommand::Add { name } => {
             // Told before the password is asked for.
-            users::user_name(&name).map_err(users::UsersError::Name)?;
+            let name = users::user_name(&name).map_err(users::UsersError::Name)?;
             let password = if io::stdin().is_terminal() { ask(&name)? } else { read(io::stdin().lock())? };
             let done = match users::add(data_dir, &name, &password)? {
                 Added::New => "added",
                 Added::Changed => "has a new password",
             };
-            write(out, format_args!("{name} {done} in {}; {later}\n", file.display()))
+            write(out, format_args!("{name} {done} in {}; {later}\n", file.display()))?;
+            if config.roles.speaker(&name).role == &PeerRole::None {
+                write(out, format_args!("{name} has no role in [roles] yet, and may do nothing\n"))?;
+            }
+            Ok(())
         }
         UserCommand::Import { file: from, realm, replace } => {
             let input = import::open(from.as_deref())?;
