@@ -425,6 +425,7 @@ fn roles_are_judged_in_the_transaction_and_counted() {
     permits.replace(Roles::default());
     bench.writer.submit(client.action(4, activate("a", "be2!p", "")));
     assert_eq!(client.wait(5)[4].1, OK);
+    bench.writer.stop();
     let stats = bench.writer.stats();
     assert_eq!((stat(&stats.refused), stat(&stats.denied), stat(&stats.changes)), (1, 1, 3));
 }
@@ -461,7 +462,32 @@ fn a_fuse_counts_what_is_committed_and_is_on_the_disk_before_anybody_is_told() {
     let mut expected = vec![OK; submitted];
     expected[10] = Reply::Submitted(Err(held));
     assert_eq!(answers, expected);
-    assert!(seen.held("backend", Instant::now()).holds(Mass::Takeover));
+    assert!(seen.held("backend", None, Instant::now()).holds(Mass::Takeover));
+    bench.writer.stop();
     let stats = bench.writer.stats();
     assert_eq!((stat(&stats.held), stat(&stats.fuses_blown), stat(&stats.takeovers)), (1, 1, 4));
+}
+
+#[test]
+fn a_fuse_knows_how_many_names_a_server_has() {
+    let (dir, store) = store();
+    let limits = FuseLimits { deletion_share: 50, ..FuseLimits::OFF };
+    let fuses = Arc::new(FuseBox::open(dir.path(), limits).expect("nothing has blown"));
+    let bench = start(dir, store, Box::new(Local), WriterOptions { fuses, ..WriterOptions::default() });
+    let mut client = Client::new();
+    // A hundred names of be1 at three partitions, one of them only reserved; as many of a server with a longer name.
+    let mut actions: Vec<_> =
+        (0..100).map(|n| activate(format!("m{n}"), &format!("be1!p{}", n % 3), "")).collect();
+    actions[99] = reserve("m99", "be1!p0");
+    actions.extend((0..100).map(|n| activate(format!("n{n}"), "be11!p", "")));
+    actions.extend((0..100).map(|n| delete(format!("m{n}"))));
+    let submitted = actions.len();
+    for (ticket, action) in (0..).zip(actions) {
+        bench.writer.submit(client.action(ticket, action));
+    }
+    let deletions = &client.wait(submitted)[200..];
+    let done = deletions.iter().take_while(|(_, reply)| *reply == OK).count();
+    assert_eq!((done, deletions.iter().filter(|(_, reply)| *reply == OK).count()), (50, 50));
+    bench.writer.stop();
+    assert_eq!(stat(&bench.writer.stats().held), 50);
 }

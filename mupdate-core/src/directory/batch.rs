@@ -282,7 +282,7 @@ mod tests {
         fuses.blow("x", Mass::Takeover);
         fuses.blow("x", Mass::Deletion);
         let roles = Roles::default();
-        let speaker = Speaker { held: fuses.held("x", clock()), ..roles.speaker("x") };
+        let speaker = Speaker { held: fuses.held("x", None, clock()), ..roles.speaker("x") };
         for (who, action) in [(2, activate("a", "be2!p")), (3, delete("a")), (4, delete("b"))] {
             let Ok(()) = batch.stage(&mut view, &action, speaker, Policy::Standard, who);
         }

@@ -7,7 +7,8 @@
 //!
 //! - Only what has become durable counts: [`staged`](Fuses::staged) changes count while their batch is open, so that no
 //!   batch is longer than what is left, and go with it if it is [`aborted`](Fuses::aborted).
-//! - Memory is bounded: a principal costs some dozens of numbers, and is forgotten when nothing of it counts.
+//! - Memory is bounded: a principal costs some dozens of numbers, and as many for each of some dozens of servers that it
+//!   takes from, and is forgotten when nothing of it counts.
 //! - A change counts for the time that is configured, and up to a sixteenth of it longer.
 //! - What is held changes nothing, and does not count.
 
@@ -25,6 +26,13 @@ const SLOTS: usize = STEPS as usize + 1;
 
 /// Principals that are counted before those are looked for of whom nothing counts any more.
 const MANY: usize = 256;
+
+/// Servers that are told apart for one principal; changes of more only count by their number.
+const SERVERS: usize = 64;
+
+/// So many changes of one server's names go through whatever the share: a server of a few names is not half gone
+/// because of two.
+const LEAST: u64 = 20;
 
 /// Changes that are dangerous in masses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,8 +103,12 @@ impl Held {
 pub struct FuseLimits {
     /// Takeovers from other servers; 0 is without limit.
     pub takeovers: u32,
+    /// The same in percent of the names that the server has; 0 is without limit.
+    pub takeover_share: u8,
     /// Deletions; 0 is without limit.
     pub deletions: u32,
+    /// The same in percent of the names that the server has; 0 is without limit.
+    pub deletion_share: u8,
     /// Within this time.
     pub within: Duration,
 }
@@ -104,13 +116,19 @@ pub struct FuseLimits {
 impl Default for FuseLimits {
     /// A hundred takeovers in an hour. Deletions are a backend's daily work: expiry alone makes thousands.
     fn default() -> Self {
-        Self { takeovers: 100, deletions: 0, within: Duration::from_secs(3600) }
+        Self { takeovers: 100, ..Self::OFF }
     }
 }
 
 impl FuseLimits {
     /// Without any limit.
-    pub const OFF: FuseLimits = FuseLimits { takeovers: 0, deletions: 0, within: Duration::from_secs(3600) };
+    pub const OFF: FuseLimits = FuseLimits {
+        takeovers: 0,
+        takeover_share: 0,
+        deletions: 0,
+        deletion_share: 0,
+        within: Duration::from_secs(3600),
+    };
 
     /// The limit of one kind, if there is one.
     pub fn of(&self, mass: Mass) -> Option<u32> {
@@ -120,6 +138,33 @@ impl FuseLimits {
         };
         (limit > 0).then_some(limit)
     }
+
+    /// The percentage of a server's names, if there is one.
+    pub fn share_of(&self, mass: Mass) -> Option<u8> {
+        let share = match mass {
+            Mass::Takeover => self.takeover_share,
+            Mass::Deletion => self.deletion_share,
+        };
+        (share > 0).then_some(share)
+    }
+
+    /// Whether it matters whose names are changed.
+    pub fn have_shares(&self) -> bool {
+        Mass::ALL.iter().any(|mass| self.share_of(*mass).is_some())
+    }
+
+    fn guard(&self, mass: Mass) -> bool {
+        self.of(mass).is_some() || self.share_of(mass).is_some()
+    }
+}
+
+/// The server that has a name which is about to change.
+#[derive(Clone, Copy, Debug)]
+pub struct Victim<'a> {
+    /// Which server.
+    pub server: &'a [u8],
+    /// How many names it has, that one included.
+    pub names: u64,
 }
 
 /// The fuses of all principals.
@@ -128,11 +173,36 @@ pub struct Fuses {
     limits: FuseLimits,
     /// Times are told from the first one that was seen.
     epoch: Option<Instant>,
-    counts: BTreeMap<String, Counts>,
+    counts: BTreeMap<String, Principal>,
     blown: BTreeMap<String, BTreeSet<Mass>>,
 }
 
-/// Changes of one principal.
+/// Changes of one principal: all, and those of each server's names, where that matters.
+#[derive(Debug, Default)]
+struct Principal {
+    all: Counts,
+    servers: BTreeMap<Vec<u8>, Counts>,
+}
+
+impl Principal {
+    fn each(&mut self) -> impl Iterator<Item = &mut Counts> {
+        self.servers.values_mut().chain([&mut self.all])
+    }
+
+    /// The counts of a server's names, if it is one of those that are told apart.
+    fn of(&mut self, server: &[u8]) -> Option<&mut Counts> {
+        if !self.servers.contains_key(server) {
+            if self.servers.len() >= SERVERS {
+                self.servers.retain(|_, counts| !counts.are_empty());
+            }
+            if self.servers.len() < SERVERS {
+                self.servers.insert(server.to_vec(), Counts::default());
+            }
+        }
+        self.servers.get_mut(server)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Counts {
     /// Of the open batch.
@@ -150,6 +220,10 @@ impl Counts {
             self.slots[slot(step - passed)] = [0; 2];
         }
         self.step = self.step.max(step);
+    }
+
+    fn are_empty(&self) -> bool {
+        Mass::ALL.iter().all(|mass| self.of(*mass) == 0)
     }
 
     fn of(&self, mass: Mass) -> u64 {
@@ -181,33 +255,47 @@ impl Fuses {
         self.limits
     }
 
-    /// What is held of a principal's next change.
-    pub fn held(&mut self, principal: &str, now: Instant) -> Held {
+    /// What is held of a principal's next change, which is of a name of `victim`. It need not be said where that does
+    /// not [matter](FuseLimits::have_shares).
+    pub fn held(&mut self, principal: &str, victim: Option<Victim<'_>>, now: Instant) -> Held {
         let step = self.step(now);
         let (limits, blown) = (self.limits, self.blown.get(principal));
-        let mut counts = self.counts.get_mut(principal);
-        if let Some(counts) = &mut counts {
+        let (mut all, mut taken) = ([0; 2], [0; 2]);
+        if let Some(Principal { all: counts, servers }) = self.counts.get_mut(principal) {
             counts.advance(step);
+            all = Mass::ALL.map(|mass| counts.of(mass));
+            if let Some(counts) = victim.and_then(|victim| servers.get_mut(victim.server)) {
+                counts.advance(step);
+                taken = Mass::ALL.map(|mass| counts.of(mass));
+            }
         }
         Held(Mass::ALL.map(|mass| {
-            let full = |limit| counts.as_ref().is_some_and(|counts| counts.of(mass) >= u64::from(limit));
             let blown = blown.is_some_and(|blown| blown.contains(&mass));
-            limits.of(mass).is_some_and(|limit| blown || full(limit))
+            let full = limits.of(mass).is_some_and(|limit| all[mass as usize] >= u64::from(limit));
+            let share = limits.share_of(mass).zip(victim).is_some_and(|(share, victim)| {
+                let taken = taken[mass as usize];
+                let had = victim.names.saturating_add(taken);
+                taken >= LEAST && (taken + 1).saturating_mul(100) > had.saturating_mul(share.into())
+            });
+            limits.guard(mass) && (blown || full || share)
         }))
     }
 
-    /// A change of the open batch counts, if the batch becomes durable.
-    pub fn staged(&mut self, principal: &str, mass: Mass) {
-        if self.limits.of(mass).is_none() {
+    /// A change of the open batch, of a name that `server` had, counts if the batch becomes durable.
+    pub fn staged(&mut self, principal: &str, mass: Mass, server: &[u8]) {
+        if !self.limits.guard(mass) {
             return;
         }
         if !self.counts.contains_key(principal) {
             if self.counts.len() >= MANY {
-                self.counts.retain(|_, counts| Mass::ALL.iter().any(|mass| counts.of(*mass) > 0));
+                self.counts.retain(|_, counts| !counts.all.are_empty());
             }
-            self.counts.insert(principal.to_owned(), Counts::default());
+            self.counts.insert(principal.to_owned(), Principal::default());
         }
-        if let Some(counts) = self.counts.get_mut(principal) {
+        let share = self.limits.share_of(mass);
+        let Some(counts) = self.counts.get_mut(principal) else { return };
+        counts.all.staged[mass as usize] += 1;
+        if let Some(counts) = share.and_then(|_| counts.of(server)) {
             counts.staged[mass as usize] += 1;
         }
     }
@@ -215,7 +303,7 @@ impl Fuses {
     /// The open batch has become durable.
     pub fn committed(&mut self, now: Instant) {
         let step = self.step(now);
-        for counts in self.counts.values_mut() {
+        for counts in self.counts.values_mut().flat_map(Principal::each) {
             counts.advance(step);
             for (count, staged) in counts.slots[slot(counts.step)].iter_mut().zip(&mut counts.staged) {
                 let staged = std::mem::take(staged);
@@ -226,7 +314,7 @@ impl Fuses {
 
     /// Nothing of the open batch has happened.
     pub fn aborted(&mut self) {
-        self.counts.values_mut().for_each(|counts| counts.staged = [0; 2]);
+        self.counts.values_mut().flat_map(Principal::each).for_each(|counts| counts.staged = [0; 2]);
     }
 
     /// A fuse has blown, now or before. True: it is news.
@@ -253,157 +341,4 @@ impl Fuses {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::directory::State;
-    use mupdate_proto::{Acl, Location, MailboxName};
-    use std::collections::VecDeque;
-
-    const LIMITS: FuseLimits = FuseLimits { takeovers: 3, deletions: 0, within: Duration::from_secs(160) };
-
-    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to begin with")]
-    fn start() -> Instant {
-        Instant::now()
-    }
-
-    fn holds(fuses: &mut Fuses, now: Instant) -> bool {
-        fuses.held("x", now).holds(Mass::Takeover)
-    }
-
-    #[test]
-    fn what_counts_is_the_same_before_and_after() {
-        let at = |location: &'static str| Location::new(location).expect("legal");
-        let active = |location| Record { location: at(location), state: State::Active(Acl::new("x")) };
-        let put = |location, from: Option<&'static str>| Change::Put {
-            record: active(location),
-            takeover_from: from.map(at),
-        };
-        for (before, change, counts) in [
-            (None, put("be1!p", None), None),
-            (Some("be1!q"), put("be1!p", Some("be1!q")), None),
-            (Some("be2!p"), put("be1!p", Some("be2!p")), Some(Mass::Takeover)),
-            (Some("be1!p"), Change::Remove, Some(Mass::Deletion)),
-            (None, Change::Remove, None),
-            (Some("be1!p"), Change::Nothing, None),
-        ] {
-            let before = before.map(active);
-            assert_eq!(Mass::of_change(before.as_ref(), &change), counts, "{change:?}");
-            let (after, takeover_from) = match change {
-                Change::Put { record, takeover_from } => (Some(record), takeover_from),
-                Change::Remove if before.is_some() => (None, None),
-                // There is no event of these.
-                Change::Remove | Change::Nothing => continue,
-            };
-            let mailbox = MailboxName::new("m").expect("legal");
-            let event = Event { revision: 1, mailbox, before, after, takeover_from };
-            assert_eq!(Mass::of_event(&event), counts, "{event:?}");
-        }
-        assert_eq!(Mass::ALL.map(|mass| mass.to_string()), ["takeovers", "deletions"]);
-    }
-
-    #[test]
-    fn one_more_than_the_limit_is_held() {
-        let (mut fuses, now) = (Fuses::new(LIMITS), start());
-        for _ in 0..3 {
-            assert!(!holds(&mut fuses, now));
-            fuses.staged("x", Mass::Takeover);
-        }
-        assert!(holds(&mut fuses, now), "what is staged counts");
-        assert!(!fuses.held("y", now).holds(Mass::Takeover), "everybody has their own");
-        fuses.aborted();
-        assert!(!holds(&mut fuses, now), "what has not happened does not count");
-        for _ in 0..3 {
-            fuses.staged("x", Mass::Takeover);
-            fuses.committed(now);
-        }
-        fuses.aborted();
-        assert!(holds(&mut fuses, now));
-        for _ in 0..1000 {
-            fuses.staged("x", Mass::Deletion);
-        }
-        assert!(!fuses.held("x", now).holds(Mass::Deletion), "deletions have no limit");
-        fuses.staged("z", Mass::Deletion);
-        assert!(!fuses.counts.contains_key("z"), "and cost nothing");
-    }
-
-    #[test]
-    fn what_has_blown_stays_until_it_is_released() {
-        let (mut fuses, now) = (Fuses::new(LIMITS), start());
-        assert!(fuses.blow("x", Mass::Takeover));
-        assert!(!fuses.blow("x", Mass::Takeover), "once");
-        assert!(fuses.blow("x", Mass::Deletion));
-        let later = now + 100 * LIMITS.within;
-        assert!(holds(&mut fuses, later));
-        assert!(!fuses.held("x", later).holds(Mass::Deletion), "without a limit nothing is held");
-        assert_eq!(
-            fuses.blown().map(|(principal, kinds)| (principal, kinds.len())).collect::<Vec<_>>(),
-            [("x", 2)]
-        );
-        fuses.staged("x", Mass::Takeover);
-        fuses.committed(later);
-        assert!(fuses.release("x"));
-        assert!(!fuses.release("x"));
-        fuses.set_limits(FuseLimits { deletions: 3, ..LIMITS });
-        fuses.blow("y", Mass::Deletion);
-        assert!(!fuses.held("y", later).holds(Mass::Takeover), "one kind does not hold the other");
-        assert!(fuses.held("y", later).holds(Mass::Deletion));
-        for _ in 0..3 {
-            assert!(!holds(&mut fuses, later), "counting begins anew");
-            fuses.staged("x", Mass::Takeover);
-        }
-        assert!(holds(&mut fuses, later));
-    }
-
-    #[test]
-    fn limits_can_change() {
-        let (mut fuses, now) = (Fuses::new(LIMITS), start());
-        for _ in 0..3 {
-            fuses.staged("x", Mass::Takeover);
-        }
-        fuses.committed(now);
-        fuses.set_limits(FuseLimits { takeovers: 4, ..LIMITS });
-        assert!(!holds(&mut fuses, now));
-        fuses.set_limits(FuseLimits { takeovers: 2, ..LIMITS });
-        assert!(holds(&mut fuses, now));
-        fuses.set_limits(FuseLimits::OFF);
-        assert!(!holds(&mut fuses, now));
-        assert_eq!(fuses.limits(), FuseLimits::OFF);
-        fuses.set_limits(FuseLimits { within: 2 * LIMITS.within, ..LIMITS });
-        assert!(!holds(&mut fuses, now), "what was counted in other steps is forgotten");
-        assert_eq!(FuseLimits::default().of(Mass::Takeover), Some(100));
-        assert_eq!(FuseLimits::default().of(Mass::Deletion), None);
-    }
-
-    /// Against a list of all times, for many paces: never forgotten too early, and never later than a step.
-    #[test]
-    fn changes_are_forgotten_in_time() {
-        let within = LIMITS.within;
-        let step = within / STEPS;
-        for pace in [1, 3, 7, 10, 11, 40, 53, 54, 161, 171, 1000].map(Duration::from_secs) {
-            let (mut fuses, mut now, mut made) = (Fuses::new(LIMITS), start(), VecDeque::new());
-            for _ in 0..300 {
-                let since = |time: Duration| made.iter().filter(|&&at| now < at + time).count();
-                let held = holds(&mut fuses, now);
-                assert!(held || since(within) < 3, "pace {pace:?}: forgotten too early");
-                assert!(!held || since(within + step) >= 3, "pace {pace:?}: remembered for too long");
-                if !held {
-                    fuses.staged("x", Mass::Takeover);
-                    fuses.committed(now);
-                    made.push_back(now);
-                }
-                now += pace;
-            }
-        }
-    }
-
-    #[test]
-    fn who_does_nothing_more_is_forgotten() {
-        let (mut fuses, mut now) = (Fuses::new(LIMITS), start());
-        for number in 0..100_000 {
-            fuses.staged(&format!("x{number}"), Mass::Takeover);
-            fuses.committed(now);
-            now += LIMITS.within;
-            assert!(fuses.counts.len() <= MANY);
-        }
-    }
-}
+mod tests;

@@ -40,7 +40,7 @@ pub mod selection;
 pub use batch::{Batch, Durable, Event, Sealed, Verdict, View};
 pub use decide::decide;
 pub use feed::{Feed, Filter, News};
-pub use fuse::{FuseLimits, Fuses, Held, Mass};
+pub use fuse::{FuseLimits, Fuses, Held, Mass, Victim};
 pub use learner::Learner;
 pub use memory::MemoryView;
 pub use order::{Order, v36_key, v36_name};

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mupdate_core::directory::{FuseLimits, Fuses, Held, Mass};
+use mupdate_core::directory::{FuseLimits, Fuses, Held, Mass, Victim};
 use tracing::{error, info, warn};
 
 pub use file::{Blown, list, remove};
@@ -98,16 +98,21 @@ impl FuseBox {
         Ok(())
     }
 
-    /// What is held of a principal's next change.
-    pub fn held(&self, principal: &str, now: Instant) -> Held {
-        let mut state = lock(&self.state);
-        state.look(self.data_dir.as_deref(), principal, now);
-        state.fuses.held(principal, now)
+    /// Whether it matters whose names are changed.
+    pub fn have_shares(&self) -> bool {
+        lock(&self.state).fuses.limits().have_shares()
     }
 
-    /// A change is part of the open transaction.
-    pub fn staged(&self, principal: &str, mass: Mass) {
-        lock(&self.state).fuses.staged(principal, mass);
+    /// What is held of a principal's next change, which is of a name of `victim`.
+    pub fn held(&self, principal: &str, victim: Option<Victim<'_>>, now: Instant) -> Held {
+        let mut state = lock(&self.state);
+        state.look(self.data_dir.as_deref(), principal, now);
+        state.fuses.held(principal, victim, now)
+    }
+
+    /// A change of a name that `server` had is part of the open transaction.
+    pub fn staged(&self, principal: &str, mass: Mass, server: &[u8]) {
+        lock(&self.state).fuses.staged(principal, mass, server);
     }
 
     /// The open transaction is durable.
@@ -126,10 +131,9 @@ impl FuseBox {
         if !state.fuses.blow(principal, mass) {
             return false;
         }
-        let FuseLimits { within, .. } = state.fuses.limits();
-        let limit = state.fuses.limits().of(mass);
+        let limits = state.fuses.limits();
         error!(
-            %principal, limit, seconds = within.as_secs(),
+            %principal, limit = limits.of(mass), percent = limits.share_of(mass), seconds = limits.within.as_secs(),
             "A FUSE HAS BLOWN: too many {mass} by one principal; further ones are held until `fuse release` is given"
         );
         let known = Known { looked: Instant::now(), written: true };
@@ -184,7 +188,7 @@ mod tests {
     const LIMITS: FuseLimits = FuseLimits { takeovers: 2, ..FuseLimits::OFF };
 
     fn holds(fuses: &FuseBox, now: Instant) -> bool {
-        fuses.held("be1", now).holds(Mass::Takeover)
+        fuses.held("be1", None, now).holds(Mass::Takeover)
     }
 
     #[test]
@@ -193,7 +197,7 @@ mod tests {
         let (fuses, now) = (FuseBox::open(dir.path(), LIMITS).expect("opens"), Instant::now());
         for _ in 0..2 {
             assert!(!holds(&fuses, now));
-            fuses.staged("be1", Mass::Takeover);
+            fuses.staged("be1", Mass::Takeover, b"be2");
             fuses.committed(now);
         }
         assert!(holds(&fuses, now));

@@ -9,6 +9,9 @@ use super::error::StoreError;
 use super::locations::{self, Place};
 use super::tables::Tables;
 
+/// Partitions of a server that are looked at to count its names.
+const PARTITIONS: usize = 1024;
+
 /// Ids and counts as the transaction has left them so far.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -75,6 +78,26 @@ impl Ledger {
         *count = count.checked_add_signed(by).ok_or(StoreError::Corrupt("count of a location"))?;
         line.changed = true;
         Ok(())
+    }
+
+    /// How many names a server has, as the transaction has left them so far. Of a server with more than [`PARTITIONS`]
+    /// not all are counted.
+    pub(super) fn names_at(
+        &self,
+        tables: &Tables,
+        txn: &RoTxn<'_>,
+        server: &[u8],
+    ) -> Result<u64, StoreError> {
+        let is_of = |location: &Location| location.server() == server;
+        let known = self.lines.values().filter(|line| is_of(&line.location));
+        let known: u64 = known.map(|line| line.active + line.reserved).sum();
+        let others = locations::ids_of_server(tables, txn, server, PARTITIONS)?;
+        let mut names = known;
+        for id in others.into_iter().filter(|id| !self.lines.contains_key(id)) {
+            let place = locations::place(tables, txn, id)?.ok_or(StoreError::Corrupt("location"))?;
+            names += place.active + place.reserved;
+        }
+        Ok(names)
     }
 
     /// Write everything down. Locations that hold nothing are forgotten.

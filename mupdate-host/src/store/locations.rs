@@ -77,6 +77,23 @@ pub(super) fn id_of(tables: &Tables, txn: &RoTxn<'_>, location: &[u8]) -> Result
     Ok(found)
 }
 
+/// The ids of a server's locations, of so many at most.
+pub(super) fn ids_of_server(
+    tables: &Tables,
+    txn: &RoTxn<'_>,
+    server: &[u8],
+    limit: usize,
+) -> Result<Vec<u32>, StoreError> {
+    let mut ids = Vec::new();
+    visit(tables, txn, key_part(server), |id, location| {
+        if Location::server_of(location) == server {
+            ids.push(id);
+        }
+        ids.len() < limit
+    })?;
+    Ok(ids)
+}
+
 /// Enter a new location in `places`.
 pub(super) fn enter(
     tables: &Tables,

@@ -77,6 +77,14 @@ impl WriteTxn<'_> {
         self.changes
     }
 
+    /// How many names a server has, active and reserved, at so many of its partitions as anybody has.
+    ///
+    /// # Errors
+    /// The transaction has to be given up.
+    pub fn names_at(&self, server: &[u8]) -> Result<u64, StoreError> {
+        self.ledger.names_at(self.tables, &self.txn, server)
+    }
+
     /// Remember the order that a server keeps its mailboxes in. The number of servers is bounded: the one that was
     /// learned longest ago is forgotten. False: that was its order already.
     ///

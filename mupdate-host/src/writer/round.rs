@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
-use mupdate_core::directory::{Action, Batch, Durable, Event, Mass, Refusal, Sealed, Speaker, Verdict};
+use mupdate_core::directory::{
+    Action, Batch, Durable, Event, Mass, Record, Refusal, Sealed, Speaker, Verdict, Victim, View,
+};
 use mupdate_core::server::Reply;
+use mupdate_proto::Location;
 
 use super::waiting::{Barrier, Entry};
 use super::{Origin, Work, WriterStats};
@@ -139,16 +142,22 @@ impl Work {
         changing: &mut Vec<usize>,
     ) -> Result<(), StoreError> {
         let (roles, fuses, now) = (self.options.permits.roles(), &self.options.fuses, Instant::now());
+        let shares = fuses.have_shares();
         for &at in sound {
             let before = txn.changes();
             let Entry { action, origin, .. } = &entries[at];
-            let held = fuses.held(&origin.principal, now);
+            let victim = if shares { victim(txn, action)? } else { None };
+            let victim = victim.as_ref().map(|(at, names)| Victim { server: at.server(), names: *names });
+            let held = fuses.held(&origin.principal, victim, now);
             let speaker = Speaker { held, ..roles.speaker(&origin.principal) };
             self.authority.decide(txn, batch, action, speaker, self.options.policy, at)?;
             if txn.changes() > before {
                 changing.push(at);
-                if let Some(mass) = batch.last_change().and_then(Mass::of_event) {
-                    fuses.staged(&origin.principal, mass);
+                let made = batch.last_change();
+                if let Some((mass, from)) =
+                    made.and_then(|event| Mass::of_event(event).zip(event.before.as_ref()))
+                {
+                    fuses.staged(&origin.principal, mass, from.location.server());
                 }
             }
         }
@@ -199,6 +208,16 @@ impl Work {
             tracing::warn!(%mailbox, %from, %to, %principal, %peer, "an active mailbox was taken over");
         }
     }
+}
+
+/// Who has the name that an action may take or delete, and how many names that server has.
+fn victim(txn: &WriteTxn<'_>, action: &Action) -> Result<Option<(Location, u64)>, StoreError> {
+    if !matches!(action, Action::Activate { .. } | Action::Delete { .. }) {
+        return Ok(None);
+    }
+    let Some(Record { location, .. }) = txn.get(action.mailbox())? else { return Ok(None) };
+    let names = txn.names_at(location.server())?;
+    Ok(Some((location, names)))
 }
 
 /// None of these has happened.

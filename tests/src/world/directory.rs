@@ -44,6 +44,11 @@ impl Directory {
         self.view.records()
     }
 
+    /// How many names a server has.
+    pub fn names_at(&self, server: &[u8]) -> u64 {
+        self.records().values().filter(|record| record.location.server() == server).map(|_| 1).sum()
+    }
+
     /// The revision of the last change.
     pub fn revision(&self) -> Revision {
         self.view.revision()

@@ -26,7 +26,7 @@ use std::{
 use mupdate_core::{
     directory::{
         Action, Batch, Durable, Event, Feed, Filter, Fuses, Mass, News, Order, Policy, Refusal, Revision,
-        Roles, Speaker, Verdict, permit_reading,
+        Roles, Speaker, Verdict, Victim, View, permit_reading,
     },
     server::{AuthReply, Note, On, Output, Reason, Reply, Request, Scope, ServerConfig, Ticket},
 };
@@ -387,14 +387,19 @@ impl World {
                 Job::Barrier(connection, ticket) => barriers.push((connection, ticket)),
                 Job::Action { connection, ticket, principal, action } => {
                     let before = self.directory.revision();
-                    let held = self.fuses.held(&principal, self.now);
+                    let Ok(known) = self.directory.get(action.mailbox());
+                    let server = known.as_ref().map(|record| record.location.server());
+                    let victim =
+                        server.map(|server| Victim { server, names: self.directory.names_at(server) });
+                    let held = self.fuses.held(&principal, victim, self.now);
                     let speaker = Speaker { held, ..self.roles.speaker(&principal) };
                     let who = (connection, ticket);
                     let Ok(()) = batch.stage(&mut self.directory, &action, speaker, self.policy, who);
                     if self.directory.revision() > before {
                         causes.push(connection);
-                        if let Some(mass) = batch.last_change().and_then(Mass::of_event) {
-                            self.fuses.staged(&principal, mass);
+                        let mass = batch.last_change().and_then(Mass::of_event);
+                        if let Some((mass, server)) = mass.zip(server) {
+                            self.fuses.staged(&principal, mass, server);
                         }
                     }
                 }
