@@ -227,6 +227,13 @@ impl Cyrus {
         Imap::login(&self.addresses[0], user, password(user))
     }
 
+    /// Puts its list of mailboxes away, or back.
+    pub fn hide_mailboxes(&self, hide: bool) {
+        let [here, away] = ["mailboxes.db", "mailboxes.away"].map(|name| self.folder.join("conf").join(name));
+        let (from, to) = if hide { (here, away) } else { (away, here) };
+        fs::rename(from, to).expect("it is there");
+    }
+
     fn configuration(&self) -> PathBuf {
         self.folder.join("imapd.conf")
     }

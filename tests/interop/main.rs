@@ -27,12 +27,13 @@ use self::murder::{Logins, Murder};
 /// A scenario: it panics where something is wrong.
 type Scenario = (&'static str, fn(&mut Murder));
 
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 10] = [
     ("backend_and_frontend", scenarios::backend_and_frontend),
     ("one_name_on_two_backends", scenarios::one_name_on_two_backends),
     ("a_user_moves", scenarios::a_user_moves),
     ("push", scenarios::push),
     ("a_changed_server_name", scenarios::a_changed_server_name),
+    ("a_lost_list_of_mailboxes", scenarios::a_lost_list_of_mailboxes),
     ("restarts", scenarios::restarts),
     ("compressed", scenarios::compressed),
     ("pair_replicates", pair::replicates),

@@ -45,6 +45,9 @@ frontend2 = \"frontend\"
 /// Takeovers that the fuse lets through.
 pub const TAKEOVERS: usize = 1;
 
+/// Percent of a server's names that the fuse lets be deleted.
+pub const DELETED: usize = 50;
+
 /// A murder.
 pub struct Murder {
     /// The MUPDATE server.
@@ -63,8 +66,9 @@ impl Murder {
             Logins::Alike => "",
             Logins::Roles => ROLES,
         };
-        // Nothing that backends do in good order takes a mailbox from another.
-        let toml = format!("compress = \"both\"\nfuse.takeovers = {TAKEOVERS}\n{roles}");
+        // Nothing that backends do in good order takes a mailbox from another, or deletes half of what they have.
+        let fuse = format!("fuse.takeovers = {TAKEOVERS}\nfuse.deletion_share = {DELETED}\n");
+        let toml = format!("compress = \"both\"\n{fuse}{roles}");
         Self::around(logins, || Daemon::start_at(kind, &toml, &format!("{}:3905", address("mupdate.test"))))
     }
 

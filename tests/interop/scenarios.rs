@@ -7,7 +7,7 @@ use mupdate_tests::client::Row;
 use super::{
     cyrus::Cyrus,
     imap::Imap,
-    murder::{Logins, Murder, TAKEOVERS},
+    murder::{DELETED, Logins, Murder, TAKEOVERS},
 };
 
 /// Everything that a backend does over IMAP arrives at the server, and shows on the frontend.
@@ -158,6 +158,28 @@ pub fn a_changed_server_name(murder: &mut Murder) {
     murder.daemon.reload();
     backend.must("ctl_mboxlist", &["-m", "-a"]);
     assert_eq!(murder.entries(), before, "all is as it was");
+}
+
+/// A backend that has lost its list of mailboxes and tells the server so: the fuse stops it half-way.
+pub fn a_lost_list_of_mailboxes(murder: &mut Murder) {
+    const MAILBOXES: usize = 50;
+    let mut backend = murder.backend("backend1");
+    let mut admin = backend.imap("cyrus");
+    for number in 0..MAILBOXES {
+        admin.ok(format!("CREATE user/m{number}"));
+    }
+    let before = murder.entries();
+    backend.kill();
+    backend.hide_mailboxes(true);
+    let output = backend.tool("ctl_mboxlist", &["-m"]);
+    assert!(!output.status.success(), "it gives up: {output:?}");
+    murder.daemon.wait_for_log("A FUSE HAS BLOWN: too many deletions");
+    assert_eq!(murder.active().len(), MAILBOXES - MAILBOXES * DELETED / 100);
+
+    backend.hide_mailboxes(false);
+    backend.start();
+    backend.must("ctl_mboxlist", &["-m"]);
+    assert_eq!(murder.entries(), before, "what comes back is not held, and all is as it was");
 }
 
 /// The frontend restarts, and the server: all are in sync again, and nothing is lost.
