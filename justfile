@@ -251,6 +251,22 @@ murder-script SCRIPT *ARGS:
     done
     [ -z "$failed" ] || { echo "{{SCRIPT}} failed:$failed" >&2; exit 1; }
 
+# Times of the pieces that every command goes through (a quiet machine): just bench-micro keys
+bench-micro *ARGS:
+    cargo bench --locked -p mupdate-tests --bench time -- {{ARGS}}
+
+# Their instructions, within limits, whatever else the machine does (Debian, or with valgrind).
+instructions:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    command -v valgrind > /dev/null ||
+        { apt-get update -q; DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends valgrind < /dev/null; }
+    # The runner and the library have to be of one version.
+    version=$(sed -n '/^name = "gungraun"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
+    [ -e target/tools/gungraun-$version ] || cargo install --locked gungraun-runner --version "$version" --root target/tools
+    touch target/tools/gungraun-$version
+    PATH="$PWD/target/tools/bin:$PATH" cargo bench --locked -p mupdate-tests --bench instructions
+
 # So many simulated murders from a seed on: just simulate 1000000; a failing one is shrunk, and tells how to replay it.
 simulate COUNT="10000" FIRST="1":
     cargo run --release --locked -p mupdate-tests --bin simulate -- {{COUNT}} --first {{FIRST}}

@@ -110,13 +110,13 @@ impl<S: AsRef<[u8]>> Response<S> {
 
 /// Writes a line of data.
 fn put_line<S: AsRef<[u8]>>(tag: &S, word: &str, strings: &[&S], out: &mut BytesMut) {
-    out.put_slice(tag.as_ref());
-    out.put_slice(word.as_bytes());
+    out.extend_from_slice(tag.as_ref());
+    out.extend_from_slice(word.as_bytes());
     for string in strings {
-        out.put_u8(b' ');
+        out.extend_from_slice(b" ");
         put_string(string.as_ref(), out);
     }
-    out.put_slice(b"\r\n");
+    out.extend_from_slice(b"\r\n");
 }
 
 impl Response<Bytes> {

@@ -151,16 +151,23 @@ fn allowed(octets: &[u8]) -> Result<(), BadString> {
 /// Plain is printable 7-bit or TAB without `"` and `\`, and not long. Cyrus itself sends literals only, but some of
 /// its clients cannot read them; all of them read quoted strings.
 pub(crate) fn put_string(string: &[u8], out: &mut BytesMut) {
-    let plain = |octet: &u8| matches!(octet, b'\t' | b' '..=b'~') && !matches!(octet, b'"' | b'\\');
-    if string.len() <= QUOTED_MAX && string.iter().all(plain) {
+    if string.len() <= QUOTED_MAX && is_plain(string) {
         out.reserve(string.len() + 2);
-        out.put_u8(b'"');
-        out.put_slice(string);
-        out.put_u8(b'"');
+        out.extend_from_slice(b"\"");
+        out.extend_from_slice(string);
+        out.extend_from_slice(b"\"");
     } else {
         out.put_slice(format!("{{{}+}}\r\n", string.len()).as_bytes());
         out.put_slice(string);
     }
+}
+
+/// Can this be quoted as it is, and be read by everybody? All of it is looked at, many octets at a time, instead of one by
+/// one up to the first that cannot: nearly all strings can.
+fn is_plain(string: &[u8]) -> bool {
+    let odd =
+        |octet: u8| (octet < b' ' && octet != b'\t') | (octet > b'~') | (octet == b'"') | (octet == b'\\');
+    !string.iter().fold(false, |any, &octet| any | odd(octet))
 }
 
 /// Writes `text` for people, always quoted: what is not printable 7-bit becomes `?`.

@@ -72,7 +72,7 @@ impl Order {
         match self {
             Order::Octet => out.extend_from_slice(name),
             Order::Dot => out.extend(dot_octets(name)),
-            Order::V36 => out.extend(v36_octets(name)),
+            Order::V36 => v36_key(name, out),
         }
     }
 
@@ -114,7 +114,12 @@ impl std::error::Error for UnknownOrder {}
 
 /// Appends the v36 key of a name to `out`: see the [module's documentation](self).
 pub fn v36_key(name: &[u8], out: &mut Vec<u8>) {
-    out.extend(v36_octets(name));
+    let (domain, rest) = v36_parts(name);
+    if let Some(domain) = domain {
+        out.extend(domain.iter().copied().map(domain_octet));
+        out.push(DOMAIN_END);
+    }
+    out.extend(rest.iter().copied().map(plain_octet));
 }
 
 /// The name whose v36 key this is. Octets that are no name's key give some name or other.
@@ -133,27 +138,53 @@ pub fn v36_name(key: &[u8]) -> Vec<u8> {
 
 /// The v36 key of `octets` if all of them belong to a domain: the start of the keys of names in such domains.
 pub(crate) fn v36_domain_key(octets: &[u8]) -> Vec<u8> {
-    octets.iter().map(|&octet| domain_octet(octet)).collect()
+    octets.iter().copied().map(domain_octet).collect()
 }
 
+/// The octets of the v36 key, one after the other.
 fn v36_octets(name: &[u8]) -> impl Iterator<Item = u8> {
-    let bang = name.iter().position(|&octet| octet == b'!');
-    name.iter().enumerate().map(move |(at, &octet)| match bang {
-        Some(bang) if at < bang => domain_octet(octet),
-        Some(bang) if at == bang => DOMAIN_END,
-        _ => match octet {
-            b'.' => LEVEL_END,
-            b'^' => b'.',
-            other => domain_octet(other),
-        },
-    })
+    let (domain, rest) = v36_parts(name);
+    let end = domain.map(|_| DOMAIN_END);
+    let domain = domain.unwrap_or_default();
+    domain.iter().copied().map(domain_octet).chain(end).chain(rest.iter().copied().map(plain_octet))
 }
 
+/// The domain of a name, if it has one, and what is not of it.
+fn v36_parts(name: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    match name.iter().position(|&octet| octet == b'!') {
+        Some(bang) => (Some(&name[..bang]), &name[bang + 1..]),
+        None => (None, name),
+    }
+}
+
+/// An octet behind the domain.
+fn plain_octet(octet: u8) -> u8 {
+    static TABLE: [u8; 256] = table(true);
+    TABLE[usize::from(octet)]
+}
+
+/// An octet of a domain.
 fn domain_octet(octet: u8) -> u8 {
-    match octet {
-        DOMAIN_END => RAW_DOMAIN_END,
-        LEVEL_END => RAW_LEVEL_END,
-        other => other,
+    static TABLE: [u8; 256] = table(false);
+    TABLE[usize::from(octet)]
+}
+
+/// What becomes of each octet. Tables, since keys are made for every name that is looked up.
+const fn table(behind_domain: bool) -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut octet = 0;
+    loop {
+        table[octet as usize] = match octet {
+            b'.' if behind_domain => LEVEL_END,
+            b'^' if behind_domain => b'.',
+            DOMAIN_END => RAW_DOMAIN_END,
+            LEVEL_END => RAW_LEVEL_END,
+            other => other,
+        };
+        if octet == u8::MAX {
+            return table;
+        }
+        octet += 1;
     }
 }
 
