@@ -1,18 +1,22 @@
 //! From a command line to a daemon that serves, and to its end: the same for every runtime.
 //!
 //! The order matters. What can be refused is looked at before anything is made: first the configuration (by
-//! [`cli`](crate::cli)), then the addresses, then the data directory, and the first user last.
+//! [`cli`](crate::cli)), then the addresses, then the data directory, and the first user last. Whatever needs root comes
+//! before root is given up, and no thread is started before that.
 
 use std::{io, process, sync::Arc, time::Duration};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use tracing::{error, info, warn};
 
 use crate::{
     cli::Serve,
+    config::Config,
     exit::{Code, Fatal},
-    listen::{Listener, Listeners},
-    service::{Service, unreadable},
+    listen::{Listener, Listeners, SocketFiles},
+    privileges::{self, Account},
+    service::{Service, unopened, unreadable},
+    store,
     tls::Tls,
     users::Users,
 };
@@ -64,9 +68,16 @@ pub trait Runtime {
 /// What keeps the daemon from starting.
 pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>) -> Result<(), Fatal> {
     let config = &serve.config;
+    let account = Account::to_become(config)?;
+    privileges::make_nothing_for_others();
     let files_allowed = raise_open_files();
-    let mut runtime = runtime().map_err(|error| no_means("wait for signals", &error))?;
     let Listeners { sockets, addresses, files } = Listeners::bind(&config.listen, &config.listen_tls)?;
+    store::make_dir(&config.data_dir).map_err(|error| unopened(&error))?;
+    give_up_root(account.as_ref(), config, &files)?;
+    for warning in privileges::data_dir_warnings(&config.data_dir) {
+        warn!("{warning}");
+    }
+    let mut runtime = runtime().map_err(|error| no_means("wait for signals", &error))?;
     let files = Arc::new(files);
     let capacity = capacity(files_allowed, R::FILES);
     let (service, first_user) = Service::open(config, capacity, dying(serve.program, Arc::clone(&files)))?;
@@ -90,6 +101,9 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
             files_allowed, "fewer connections than limits.connections: raise the limit of open files"
         );
     }
+    if let Some(warning) = privileges::config_warning(serve.source.file.as_deref()) {
+        warn!("{warning}");
+    }
     if let Some(user) = first_user {
         user.announce(&config.server_name, config.port());
     }
@@ -106,6 +120,22 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
     service.writer.stop();
     files.remove();
     info!("stopped");
+    Ok(())
+}
+
+/// Become whom the configuration names, if it names somebody, and let nobody look into what this process keeps.
+fn give_up_root(account: Option<&Account>, config: &Config, sockets: &SocketFiles) -> Result<(), Fatal> {
+    match account {
+        Some(account) => {
+            privileges::hand_over(&config.data_dir, sockets.paths(), account)?;
+            account.become_for_good()?;
+        }
+        None if geteuid().is_root() => {
+            warn!("running as root, which nothing here needs: set `user`, or start it as another user");
+        }
+        None => {}
+    }
+    privileges::keep_secrets();
     Ok(())
 }
 
@@ -138,7 +168,7 @@ fn try_reload(serve: &mut Serve, service: &Service) -> Result<Vec<&'static str>,
 
 /// What the writer calls when nobody knows what is on the disk. Nobody may be answered any more, so the process ends
 /// without goodbye.
-fn dying(program: &'static str, files: Arc<crate::listen::SocketFiles>) -> Box<dyn FnOnce(&str) + Send> {
+fn dying(program: &'static str, files: Arc<SocketFiles>) -> Box<dyn FnOnce(&str) + Send> {
     Box::new(move |text| {
         files.remove();
         eprintln!("{program}: {text}");

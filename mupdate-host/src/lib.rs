@@ -22,6 +22,7 @@ pub mod login_cache;
 pub mod pace;
 pub mod password_pool;
 pub mod permits;
+pub mod privileges;
 mod room;
 pub mod scram;
 pub mod service;

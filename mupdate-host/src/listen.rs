@@ -151,6 +151,11 @@ impl SocketFiles {
 }
 
 impl SocketFiles {
+    /// Where they are.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|(path, ..)| path.as_path())
+    }
+
     /// Remove them now. A file that another daemon has put there since is not ours to remove.
     pub fn remove(&self) {
         for (path, device, inode) in &self.0 {

@@ -269,7 +269,7 @@ fn log_roles(config: &Config, users: &Users) {
     }
 }
 
-fn unopened(error: &OpenError) -> Fatal {
+pub(crate) fn unopened(error: &OpenError) -> Fatal {
     let code = match error {
         OpenError::InUse { .. } => Code::Unavailable,
         OpenError::Format { .. } => Code::Data,

@@ -8,6 +8,7 @@ use crate::auth::saslauthd_warning;
 use crate::config::{Config, ConfigError, roles};
 use crate::exit::{Code, Fatal};
 use crate::fuses::{self, Blown, words};
+use crate::privileges::{self, Account};
 use crate::tls::{Remark, Tls};
 use crate::users::{self, Users, UsersError};
 
@@ -34,7 +35,6 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
     if let Some(warning) = saslauthd_warning(&config.saslauthd) {
         write(out, format_args!("# Warning: {warning}\n"))?;
     }
-    check_tls(&config, out)?;
     // What cannot be read keeps the daemon from starting; that is told when it does.
     for Blown { principal, kinds, .. } in fuses::list(&config.data_dir).unwrap_or_default() {
         write(
@@ -42,6 +42,21 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
             format_args!("# Warning: the fuse of {principal} has blown: {} are held\n", words(&kinds)),
         )?;
     }
+    for warning in privileges::data_dir_warnings(&config.data_dir) {
+        write(out, format_args!("# Warning: {warning}\n"))?;
+    }
+    // What the daemon will read again on SIGHUP, it will read as this user.
+    let look = || {
+        let mut seen = Vec::new();
+        let sound = check_files(&config, source, &mut seen);
+        (seen, sound)
+    };
+    let (seen, sound) = match Account::to_become(&config)? {
+        Some(account) => account.on_behalf(look)?,
+        None => look(),
+    };
+    write(out, format_args!("{}", String::from_utf8_lossy(&seen)))?;
+    sound?;
     let users = users::path(&config.data_dir);
     match Users::load(&config.data_dir) {
         Ok(users) if users.is_empty() => {
@@ -58,6 +73,14 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Looks at the files that are named.
+fn check_files(config: &Config, source: &Source, out: &mut Vec<u8>) -> Result<(), Fatal> {
+    if let Some(warning) = privileges::config_warning(source.file.as_deref()) {
+        write(out, format_args!("# Warning: {warning}\n"))?;
+    }
+    check_tls(config, out)
 }
 
 /// Reads certificate, key and CA. What clients may refuse is refused here, though the daemon would start with it.

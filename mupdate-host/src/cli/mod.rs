@@ -88,6 +88,9 @@ struct Cli {
     /// Listen here for connections that begin with TLS; needs a certificate in the configuration; may be repeated
     #[arg(long, value_name = "ADDR:PORT|PATH")]
     listen_tls: Vec<ListenAddr>,
+    /// Once everything is bound, become this user (started as root only)
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
     /// This server's name in the banner [default: the host's name]
     #[arg(long, value_name = "NAME", value_parser = crate::config::server_name)]
     server_name: Option<String>,
@@ -190,6 +193,7 @@ fn run(
         file: cli.place.config,
         overrides: Overrides {
             data_dir: cli.place.data_dir,
+            user: cli.user,
             listen: cli.listen,
             listen_tls: cli.listen_tls,
             server_name: cli.server_name,

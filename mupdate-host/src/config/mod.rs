@@ -9,6 +9,7 @@ mod fuse;
 #[doc(hidden)]
 pub mod harness;
 mod listen;
+mod overrides;
 mod print;
 mod read;
 mod reload;
@@ -27,12 +28,13 @@ use toml::de::DeValue;
 
 pub use error::{ConfigError, Problem};
 pub use listen::{ListenAddr, MUPDATE_PORT};
+pub use overrides::Overrides;
 pub use saslauthd::{SaslauthdSettings, SaslauthdUsers};
 pub use tls::{ClientCertificates, TlsSettings, TlsVersion};
 
 use crate::logging::LogSettings;
 use read::{
-    Document, Names, Section, list, millis, number, octets, parsed, seconds, text, truth, unless_zero,
+    Document, Names, Section, list, millis, name, number, octets, parsed, seconds, text, truth, unless_zero,
 };
 
 /// Everything a daemon is told before it starts.
@@ -42,6 +44,10 @@ pub struct Config {
     pub server_name: String,
     /// Where the database, the users file and the lock file live.
     pub data_dir: PathBuf,
+    /// Whom to run as, if started by root.
+    pub user: Option<String>,
+    /// With which group, if not the user's own.
+    pub group: Option<String>,
     /// Where to listen; never empty.
     pub listen: Vec<ListenAddr>,
     /// Where to listen for connections that begin with TLS.
@@ -148,26 +154,13 @@ pub struct LoginCacheSettings {
     pub lifetime: Duration,
 }
 
-/// What the command line says over the file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// `--data-dir`
-    pub data_dir: Option<PathBuf>,
-    /// `--listen`, as often as it was given; replaces the file's list.
-    pub listen: Vec<ListenAddr>,
-    /// `--listen-tls`, likewise.
-    pub listen_tls: Vec<ListenAddr>,
-    /// `--server-name`
-    pub server_name: Option<String>,
-    /// `--log`
-    pub log: Option<LogSettings>,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
             server_name: host_name(),
             data_dir: "mupdate-data".into(),
+            user: None,
+            group: None,
             listen: vec![ListenAddr::Tcp((std::net::Ipv4Addr::LOCALHOST, MUPDATE_PORT).into())],
             listen_tls: Vec::new(),
             authority: AuthorityKind::Local,
@@ -226,6 +219,8 @@ const NAMES: Names = &[
         &[
             "server_name",
             "data_dir",
+            "user",
+            "group",
             "listen",
             "listen_tls",
             "authority",
@@ -322,22 +317,6 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 
-    /// Puts what the command line says over what the file says.
-    #[must_use]
-    pub fn with(mut self, overrides: &Overrides) -> Self {
-        let Overrides { data_dir, listen, listen_tls, server_name, log } = overrides.clone();
-        self.data_dir = data_dir.unwrap_or(self.data_dir);
-        self.server_name = server_name.unwrap_or(self.server_name);
-        self.log = log.unwrap_or(self.log);
-        if !listen.is_empty() {
-            self.listen = listen;
-        }
-        if !listen_tls.is_empty() {
-            self.listen_tls = listen_tls;
-        }
-        self
-    }
-
     /// Read transactions that the store has to have room for.
     pub fn readers(&self) -> u32 {
         let connections = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
@@ -395,6 +374,9 @@ impl Config {
             dir if dir.is_empty() => Err("allowed: a directory".into()),
             dir => Ok(dir.into()),
         });
+        top.read("user", &mut self.user, name);
+        top.read("group", &mut self.group, name);
+        top.require("group", "user", self.group.is_none() || self.user.is_some());
         top.read("listen", &mut self.listen, |value| match list(value)? {
             none if none.is_empty() => Err("at least one is needed".into()),
             addresses => Ok(addresses),

@@ -122,7 +122,7 @@ impl<'d, 'a> Section<'d, 'a> {
     /// Complains about a key that is there, unless what it needs is there too.
     pub fn require(&self, key: &str, needed: &str, satisfied: bool) {
         if let Some(value) = self.entries.get(key).filter(|_| !satisfied) {
-            self.complain(key, value, &format!("set `{}.{needed}` too", self.name));
+            self.complain(key, value, &format!("set `{}` too", self.path(needed)));
         }
     }
 
@@ -184,6 +184,16 @@ pub fn text(value: &DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
         _ => Err("allowed: a string, in quotes".into()),
+    }
+}
+
+/// A name without spaces and control characters; an empty one is none.
+pub fn name(value: &DeValue<'_>) -> Result<Option<String>, String> {
+    match text(value)? {
+        name if name.contains(|char: char| char.is_whitespace() || char.is_control()) => {
+            Err("allowed: a name without spaces".into())
+        }
+        name => Ok(Some(name).filter(|name| !name.is_empty())),
     }
 }
 

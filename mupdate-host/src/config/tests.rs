@@ -87,6 +87,15 @@ fn what_is_said_is_taken() {
 }
 
 #[test]
+fn a_user_is_a_name_and_a_group_goes_with_one() {
+    let config = good("user = 'mupdate'\ngroup = 'mail'");
+    assert_eq!((config.user.as_deref(), config.group.as_deref()), (Some("mupdate"), Some("mail")));
+    assert_eq!(good("user = ''\ngroup = ''"), Config::default());
+    assert_eq!(wrong("group = 'mail'"), ["`group` in line 1 is \"mail\"; set `user` too"]);
+    assert!(wrong("user = 'two words'")[0].ends_with("; allowed: a name without spaces"));
+}
+
+#[test]
 fn a_raised_part_raises_the_whole() {
     assert_eq!(good("[limits]\nliteral = '8MiB'").limits.octets.message, (8 << 20) + (64 << 10));
     assert_eq!(wrong("[limits]\nliteral = '8MiB'\nmessage = '4MiB'").len(), 1);
@@ -244,6 +253,7 @@ fn files_of_tls_are_beside_the_configuration() {
 fn the_command_line_is_over_the_file() {
     let overrides = Overrides {
         data_dir: Some("/d".into()),
+        user: Some("somebody".into()),
         listen: vec!["[::1]:1".parse().unwrap()],
         listen_tls: vec!["[::1]:2".parse().unwrap()],
         server_name: Some("cli".into()),
@@ -252,7 +262,7 @@ fn the_command_line_is_over_the_file() {
     let config = good("server_name = 'file'\ndata_dir = '/f'\nsoftware = 'x'").with(&overrides);
     assert_eq!((config.server_name.as_str(), config.data_dir.as_path()), ("cli", Path::new("/d")));
     assert_eq!((config.listen, config.listen_tls), (overrides.listen, overrides.listen_tls));
-    assert_eq!(config.software, "x");
+    assert_eq!((config.software.as_str(), config.user.as_deref()), ("x", Some("somebody")));
     assert_eq!(good("server_name = 'file'").with(&Overrides::default()).server_name, "file");
 }
 

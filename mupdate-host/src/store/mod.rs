@@ -106,6 +106,14 @@ pub struct Counts {
     pub tombstones: u64,
 }
 
+/// Make a data directory where it is missing, readable by its owner only. One that is there stays as it is.
+///
+/// # Errors
+/// The system refuses.
+pub fn make_dir(dir: &Path) -> Result<(), OpenError> {
+    Claim::make_dir(dir)
+}
+
 impl Store {
     /// Open the store in a data directory, making both where they are missing.
     ///

@@ -9,7 +9,10 @@ use std::{
     fs,
     io::Write,
     net::{SocketAddr, TcpStream},
-    os::unix::{fs::PermissionsExt, net::UnixStream},
+    os::unix::{
+        fs::{DirBuilderExt, PermissionsExt},
+        net::UnixStream,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::OnceLock,
@@ -112,7 +115,7 @@ impl Daemon {
     fn new(kind: Kind, toml: &str, listen: &str, launch: Launch, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let data = folder.path().join("data");
-        fs::create_dir(&data).expect("the folder is ours");
+        fs::DirBuilder::new().mode(0o700).create(&data).expect("the folder is ours");
         let users_file = data.join("users");
         fs::write(&users_file, users(toml)).expect("the folder is ours");
         fs::set_permissions(&users_file, fs::Permissions::from_mode(0o600)).expect("the file is ours");

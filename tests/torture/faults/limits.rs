@@ -47,6 +47,9 @@ fn used_in_a_second(daemon: &Daemon) -> u64 {
 /// Whoever is inside goes on; whoever comes waits until somebody leaves, and costs nothing meanwhile.
 pub fn files_exhausted(kind: Kind) {
     let daemon = Daemon::start(kind, "");
+    if daemon.open_files() == 0 {
+        return println!("SKIPPED: only root sees which files a daemon has open");
+    }
     let mut inside: Vec<_> = (0..5).map(|_| login(&daemon)).collect();
     let few = Some(daemon.open_files() as u64 + 3);
     allow_files(&daemon, Rlimit { current: few, maximum: few });
