@@ -114,6 +114,10 @@ fuzz-run TARGET FOLDERS *OPTIONS:
 workflows:
     scripts/workflows .github/workflows/*.yml
 
+# The units of systemd: are they sound, and how little do they leave a daemon? Installs systemd's tools (root, Debian).
+units:
+    scripts/units
+
 # Model checking: every order of the small parts (loom), many orders of the whole for 2 times SECONDS a model (shuttle).
 model SECONDS="5":
     RUSTFLAGS="--cfg loom" cargo test --locked --target-dir target/loom -p mupdate-host --test loom -- \

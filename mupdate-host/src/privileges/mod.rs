@@ -1,5 +1,7 @@
 //! With how little the daemon makes do: whom it runs as, and what of it the disk and other users see.
 //!
+//! `docs/security.md` says against whom that helps, and against whom it does not.
+//!
 //! What a thread is allowed is its own affair and that of the threads it starts, so all of this comes before any other
 //! thread does.
 
