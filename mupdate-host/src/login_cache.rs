@@ -125,13 +125,18 @@ impl fmt::Debug for LoginCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scram::Hash;
     use std::sync::OnceLock;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn record() -> &'static ScramRecord {
         static RECORD: OnceLock<ScramRecord> = OnceLock::new();
-        RECORD.get_or_init(|| ScramRecord::new(b"secret").unwrap())
+        RECORD.get_or_init(new_record)
+    }
+
+    fn new_record() -> ScramRecord {
+        ScramRecord::new(Hash::Sha256, b"secret", 4096).unwrap()
     }
 
     fn user(cache: &LoginCache, number: usize) -> Fingerprint {
@@ -159,7 +164,7 @@ mod tests {
         assert_eq!(base, cache.fingerprint("user", b"secret", record()));
         assert_ne!(base, cache.fingerprint("users", b"ecret", record()));
         assert_ne!(base, cache.fingerprint("user", b"Secret", record()));
-        assert_ne!(base, cache.fingerprint("user", b"secret", &ScramRecord::new(b"secret").unwrap()));
+        assert_ne!(base, cache.fingerprint("user", b"secret", &new_record()));
         let other = LoginCache::new(10, MINUTE).unwrap();
         assert_ne!(base, other.fingerprint("user", b"secret", record()));
     }

@@ -1,15 +1,14 @@
-//! Passwords as they are kept: the SCRAM-SHA-256 keys of RFC 5802 and RFC 7677, in the text form of RFC 5803.
+//! Passwords as they are kept: the keys of SCRAM (RFC 5802, RFC 7677), in the text form of RFC 5803.
 //!
-//! The keys do not hold the password, and whoever reads them cannot log in with them; they serve PLAIN and LOGIN now, and SCRAM
-//! itself can use them as they are.
+//! The keys do not hold the password, and whoever reads them cannot log in with them. They serve PLAIN, LOGIN and SCRAM itself.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use hmac::{Hmac, KeyInit, Mac};
 use mupdate_proto::{decode_base64, encode_base64};
-use sha2::{Digest, Sha256};
+use ring::{digest, hmac, pbkdf2};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
@@ -21,50 +20,137 @@ use zeroize::Zeroizing;
 /// and half a second (what people's passwords deserve) is not.
 pub const ITERATIONS: u32 = 10_000;
 
-/// Records outside these bounds are refused: below is what RFC 7677 forbids, above is a way to keep the hashing threads busy.
-const BOUNDS: std::ops::RangeInclusive<u32> = 4096..=1_000_000;
-const SCHEME: &str = "SCRAM-SHA-256";
-const SALT_OCTETS: usize = 16;
+/// Octets of the salt of a new record.
+pub const SALT_OCTETS: usize = 16;
 
-type Key = [u8; 32];
+/// Records outside these bounds are refused: below is what RFC 5802 forbids, above is a way to keep the hashing threads busy.
+pub const BOUNDS: std::ops::RangeInclusive<u32> = 4096..=1_000_000;
 
-/// What is kept of one password.
+const LONGEST_SALT: usize = 1024;
+
+/// The hash of a SCRAM mechanism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hash {
+    /// Of SCRAM-SHA-1.
+    Sha1,
+    /// Of SCRAM-SHA-256.
+    Sha256,
+    /// Of SCRAM-SHA-512.
+    Sha512,
+}
+
+impl Hash {
+    /// All of them, weakest first.
+    pub const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
+
+    /// The mechanism, which is also the scheme of RFC 5803.
+    pub fn mechanism(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SCRAM-SHA-1",
+            Self::Sha256 => "SCRAM-SHA-256",
+            Self::Sha512 => "SCRAM-SHA-512",
+        }
+    }
+
+    /// Octets of a key.
+    pub fn octets(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        }
+    }
+
+    /// H of RFC 5802.
+    pub(crate) fn digest(self, octets: &[u8]) -> Vec<u8> {
+        let algorithm = match self {
+            Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha512 => &digest::SHA512,
+        };
+        digest::digest(algorithm, octets).as_ref().to_vec()
+    }
+
+    /// HMAC of RFC 5802.
+    pub(crate) fn mac(self, key: &[u8], text: &[u8]) -> Vec<u8> {
+        let algorithm = match self {
+            Self::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => hmac::HMAC_SHA256,
+            Self::Sha512 => hmac::HMAC_SHA512,
+        };
+        hmac::sign(&hmac::Key::new(algorithm, key), text).as_ref().to_vec()
+    }
+
+    /// Hi of RFC 5802: the slow one.
+    pub(crate) fn salted(self, password: &[u8], salt: &[u8], iterations: u32) -> Zeroizing<Vec<u8>> {
+        let algorithm = match self {
+            Self::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
+            Self::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
+            Self::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
+        };
+        let mut salted = Zeroizing::new(vec![0; self.octets()]);
+        let iterations = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
+        pbkdf2::derive(algorithm, iterations, salt, password, &mut salted);
+        salted
+    }
+}
+
+impl FromStr for Hash {
+    type Err = &'static str;
+
+    /// As the command line says it: `sha1`, `sha256`, `sha512`.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "sha1" => Ok(Self::Sha1),
+            "sha256" => Ok(Self::Sha256),
+            "sha512" => Ok(Self::Sha512),
+            _ => Err("allowed: sha1, sha256, sha512"),
+        }
+    }
+}
+
+/// What is kept of one password for one hash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ScramRecord {
+    hash: Hash,
     iterations: u32,
     salt: Vec<u8>,
-    stored_key: Key,
-    server_key: Key,
+    stored_key: Vec<u8>,
+    server_key: Vec<u8>,
 }
 
 impl ScramRecord {
-    /// The record of a password that [`prepare`] has prepared, with a fresh salt and [`ITERATIONS`].
+    /// The record of a password that [`prepare`] has prepared, with a fresh salt. `iterations` lies within [`BOUNDS`].
     ///
     /// # Errors
     /// The operating system gives no random octets.
-    pub fn new(password: &[u8]) -> Result<Self, getrandom::Error> {
+    pub fn new(hash: Hash, password: &[u8], iterations: u32) -> Result<Self, getrandom::Error> {
         let mut salt = vec![0; SALT_OCTETS];
         getrandom::fill(&mut salt)?;
-        Ok(Self::derive(password, salt, ITERATIONS))
+        Ok(Self::derive(hash, password, salt, iterations))
     }
 
-    fn derive(password: &[u8], salt: Vec<u8>, iterations: u32) -> Self {
-        let mut salted = Zeroizing::new(Key::default());
-        pbkdf2::pbkdf2_hmac::<Sha256>(password, &salt, iterations, &mut *salted);
-        let client_key = Zeroizing::new(keyed(&*salted, &[b"Client Key"]));
-        let stored_key = Sha256::digest(*client_key).into();
-        let server_key = keyed(&*salted, &[b"Server Key"]);
-        Self { iterations, salt, stored_key, server_key }
+    fn derive(hash: Hash, password: &[u8], salt: Vec<u8>, iterations: u32) -> Self {
+        let salted = hash.salted(password, &salt, iterations);
+        let client_key = Zeroizing::new(hash.mac(&salted, b"Client Key"));
+        let (stored_key, server_key) = (hash.digest(&client_key), hash.mac(&salted, b"Server Key"));
+        Self { hash, iterations, salt, stored_key, server_key }
     }
 
     /// A record that no password matches, to be hashed in place of a user that does not exist.
-    pub fn nobody(iterations: u32) -> Self {
-        Self {
-            iterations,
-            salt: vec![0; SALT_OCTETS],
-            stored_key: Key::default(),
-            server_key: Key::default(),
-        }
+    pub fn nobody(hash: Hash, iterations: u32) -> Self {
+        let key = vec![0; hash.octets()];
+        Self { hash, iterations, salt: vec![0; SALT_OCTETS], stored_key: key.clone(), server_key: key }
+    }
+
+    /// A record that looks like others and that no password is known for. The keys have as many octets as the hash.
+    pub(crate) fn invented(hash: Hash, iterations: u32, salt: Vec<u8>, key: Vec<u8>) -> Self {
+        Self { hash, iterations, salt, stored_key: key.clone(), server_key: key }
+    }
+
+    /// Which hash it is for.
+    pub fn hash(&self) -> Hash {
+        self.hash
     }
 
     /// How often the hash is iterated.
@@ -72,9 +158,19 @@ impl ScramRecord {
         self.iterations
     }
 
+    /// What is hashed with the password, and no secret.
+    pub fn salt(&self) -> &[u8] {
+        &self.salt
+    }
+
+    /// StoredKey and ServerKey, which the server side of SCRAM needs.
+    pub(crate) fn keys(&self) -> [&[u8]; 2] {
+        [&self.stored_key, &self.server_key]
+    }
+
     /// Whether this is the password. Slow on purpose: never call it from an executor's thread.
     pub fn verify(&self, password: &[u8]) -> Choice {
-        let given = Self::derive(password, self.salt.clone(), self.iterations);
+        let given = Self::derive(self.hash, password, self.salt.clone(), self.iterations);
         self.stored_key.ct_eq(&given.stored_key)
     }
 
@@ -85,25 +181,30 @@ impl ScramRecord {
 }
 
 /// HMAC-SHA-256 of the parts in sequence.
-pub(crate) fn keyed(key: &[u8], parts: &[&[u8]]) -> Key {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
+pub(crate) fn keyed(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     for part in parts {
         mac.update(part);
     }
-    mac.finalize().into_bytes().into()
+    mac.sign().as_ref().try_into().expect("SHA-256 gives 32 octets")
 }
 
 impl fmt::Display for ScramRecord {
-    /// The authPassword of RFC 5803: `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`.
+    /// The authPassword of RFC 5803, as in `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (stored, server) = (encode_base64(&self.stored_key), encode_base64(&self.server_key));
-        write!(f, "{SCHEME}${}:{}${stored}:{server}", self.iterations, encode_base64(&self.salt))
+        let (scheme, salt) = (self.hash.mechanism(), encode_base64(&self.salt));
+        write!(f, "{scheme}${}:{salt}${stored}:{server}", self.iterations)
     }
 }
 
 impl fmt::Debug for ScramRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScramRecord").field("iterations", &self.iterations).finish_non_exhaustive()
+        let Self { hash, iterations, .. } = self;
+        f.debug_struct("ScramRecord")
+            .field("hash", hash)
+            .field("iterations", iterations)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,9 +221,10 @@ impl FromStr for ScramRecord {
         else {
             return Err(SHAPE);
         };
-        if !scheme.eq_ignore_ascii_case(SCHEME) {
-            return Err("not a SCRAM-SHA-256 record");
-        }
+        let hash = Hash::ALL
+            .into_iter()
+            .find(|hash| scheme.eq_ignore_ascii_case(hash.mechanism()))
+            .ok_or("not a record for SCRAM-SHA-1, SCRAM-SHA-256 or SCRAM-SHA-512")?;
         let (iterations, salt) = info.split_once(':').ok_or(SHAPE)?;
         let (stored_key, server_key) = value.split_once(':').ok_or(SHAPE)?;
         let iterations = iterations.parse().map_err(|_| "the number of iterations is no number")?;
@@ -130,14 +232,15 @@ impl FromStr for ScramRecord {
             return Err("the number of iterations is not between 4096 and 1000000");
         }
         let salt = decode_base64(salt.as_bytes()).map_err(|_| "the salt is not base64")?;
-        if salt.is_empty() || salt.len() > 1024 {
+        if salt.is_empty() || salt.len() > LONGEST_SALT {
             return Err("the salt has no octets, or more than 1024");
         }
-        let key = |text: &str| -> Result<Key, &'static str> {
-            let octets = decode_base64(text.as_bytes()).map_err(|_| "a key is not base64")?;
-            octets.try_into().map_err(|_| "a key has not 32 octets")
+        let key = |text: &str| match decode_base64(text.as_bytes()) {
+            Ok(key) if key.len() == hash.octets() => Ok(key),
+            Ok(_) => Err("a key has not as many octets as its hash"),
+            Err(_) => Err("a key is not base64"),
         };
-        Ok(Self { iterations, salt, stored_key: key(stored_key)?, server_key: key(server_key)? })
+        Ok(Self { hash, iterations, salt, stored_key: key(stored_key)?, server_key: key(server_key)? })
     }
 }
 
@@ -173,16 +276,30 @@ mod tests {
         assert!(bool::from(record.verify(b"pencil")));
         assert!(!bool::from(record.verify(b"pencils")));
         assert!(!bool::from(record.verify(b"")));
-        assert_eq!(ScramRecord::derive(b"pencil", record.salt.clone(), 4096), record);
+        assert_eq!(ScramRecord::derive(Hash::Sha256, b"pencil", record.salt.clone(), 4096), record);
         assert_eq!(record.to_string(), PENCIL);
     }
 
     #[test]
+    fn the_example_of_rfc_5802() {
+        // Section 5: the same user, SHA-1.
+        let salt = decode_base64(b"QSXCR+Q6sek8bf92").unwrap();
+        let record = ScramRecord::derive(Hash::Sha1, b"pencil", salt, 4096);
+        let text =
+            "SCRAM-SHA-1$4096:QSXCR+Q6sek8bf92$6dlGYMOdZcOPutkcNY8U2g7vK9Y=:D+CSWLOshSulAsxiupA+qs2/fTE=";
+        assert_eq!(record.to_string(), text);
+        assert_eq!(text.parse(), Ok(record));
+    }
+
+    #[test]
     fn a_new_record_knows_its_password_and_no_two_are_alike() {
-        let (one, two) = (ScramRecord::new(b"secret").unwrap(), ScramRecord::new(b"secret").unwrap());
-        assert!(bool::from(one.verify(b"secret")) && !bool::from(one.verify(b"Secret")));
-        assert_ne!(one, two);
-        assert_eq!(one.to_string().parse(), Ok(one));
+        for hash in Hash::ALL {
+            let [one, two] = [(); 2].map(|()| ScramRecord::new(hash, b"secret", 4096).unwrap());
+            assert!(bool::from(one.verify(b"secret")) && !bool::from(one.verify(b"Secret")));
+            assert_ne!(one, two);
+            assert_eq!((one.salt().len(), one.keys().map(<[u8]>::len)), (SALT_OCTETS, [hash.octets(); 2]));
+            assert_eq!(one.to_string().parse(), Ok(one));
+        }
     }
 
     #[test]
@@ -192,14 +309,15 @@ mod tests {
             ("", "not of the form"),
             ("secret", "not of the form"),
             ("SCRAM-SHA-256$4096:AA==", "not of the form"),
-            (&PENCIL.replace("SHA-256", "SHA-1"), "not a SCRAM-SHA-256 record"),
+            (&PENCIL.replace("SHA-256", "SHA-1"), "a key has not as many octets"),
+            (&PENCIL.replace("SHA-256", "SHA-224"), "not a record for SCRAM-SHA-1"),
             (&PENCIL.replace("4096", "many"), "the number of iterations is no number"),
             (&PENCIL.replace("4096", "4095"), "the number of iterations is not between"),
             (&PENCIL.replace("4096", "4000000000"), "the number of iterations is not between"),
             (&PENCIL.replace("W22", "*22"), "the salt is not base64"),
             (&format!("SCRAM-SHA-256$4096:{keys}"), "the salt has no octets"),
             (&PENCIL.replace("wfP", "*fP"), "a key is not base64"),
-            (&PENCIL.replace("wfPL", ""), "a key has not 32 octets"),
+            (&PENCIL.replace("wfPL", ""), "a key has not as many octets"),
             (&format!("{PENCIL}$"), "not of the form"),
         ];
         for (text, start) in table {
@@ -210,14 +328,14 @@ mod tests {
 
     #[test]
     fn nobody_has_no_password() {
-        let nobody = ScramRecord::nobody(4096);
+        let nobody = ScramRecord::nobody(Hash::Sha256, 4096);
         assert!([&b""[..], b"nobody", &[0; 32]].iter().all(|password| !bool::from(nobody.verify(password))));
     }
 
     #[test]
     fn debug_shows_no_key() {
         let record: ScramRecord = PENCIL.parse().unwrap();
-        assert_eq!(format!("{record:?}"), "ScramRecord { iterations: 4096, .. }");
+        assert_eq!(format!("{record:?}"), "ScramRecord { hash: Sha256, iterations: 4096, .. }");
     }
 
     #[test]

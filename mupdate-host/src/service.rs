@@ -116,8 +116,9 @@ impl Service {
         if config.roles.are_open() {
             info!("there are no [roles]: whoever is logged in may change every mailbox");
         }
-        log_roles(config, &users);
-        let auth = Authenticator::new(users, config)?;
+        log_remarks(config, &users);
+        let secret = users::login_secret(&config.data_dir)?;
+        let auth = Authenticator::new(users, secret, config)?;
         let feeds = Feeds::new(store.revision().map_err(|error| unreadable(&error))?);
         let authority: Box<dyn Authority> = match config.authority {
             AuthorityKind::Local => Box::new(Local),
@@ -168,7 +169,7 @@ impl Service {
         if let Err(error) = self.fuses.reread() {
             warn!(%error, "the files of fuses cannot be read; released fuses are seen one by one");
         }
-        log_roles(config, &users);
+        log_remarks(config, &users);
         self.auth.reload(users, config);
     }
 
@@ -263,8 +264,8 @@ pub fn refuse(entrance: Entrance, mut socket: impl Write, text: &str) {
 }
 
 /// Tells who may do more, or less, than was probably meant.
-fn log_roles(config: &Config, users: &Users) {
-    for remark in roles::remarks(config, users) {
+fn log_remarks(config: &Config, users: &Users) {
+    for remark in users.uneven().into_iter().chain(roles::remarks(config, users)) {
         warn!("{remark}");
     }
 }

@@ -88,7 +88,7 @@ fn serving_gets_what_is_in_force() {
     let open = run(dir.path(), &["--listen", "0.0.0.0:3905", "--log", "json"], "");
     assert_eq!(open.code, Some(0));
     assert!(
-        open.err.starts_with('{') && open.err.contains("nobody but this host can log in"),
+        open.err.starts_with('{') && open.err.contains("only who speaks SCRAM can log in"),
         "{}",
         open.err
     );

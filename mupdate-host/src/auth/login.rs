@@ -8,19 +8,24 @@ use rsasl::callback::{Context, SessionCallback, SessionData};
 use rsasl::config::SASLConfig;
 use rsasl::mechanisms::{login::LOGIN, plain::PLAIN};
 use rsasl::mechname::Mechname;
-use rsasl::prelude::{Mechanism, Registry, SASLError, SASLServer, Session, SessionError, State};
+use rsasl::prelude::{Mechanism as Spoken, Registry, SASLError, SASLServer, Session, SessionError, State};
 use rsasl::property::{AuthId, AuthzId, Password};
 use rsasl::validate::{Validate, Validation, ValidationError};
 use tracing::warn;
 use zeroize::Zeroizing;
 
-use super::{Authenticator, Credentials, FAILED, OTHER_USER, TlsFacts, Transport, rejected, shown};
-use crate::{scram, users};
+use super::claim::{Claim, another};
+use super::{
+    Authenticator, BUSY, Credentials, FAILED, Mechanism, TlsFacts, Transport, UNAVAILABLE, rejected, scram,
+    shown,
+};
+use crate::scram::{Hash, ScramRecord, prepare};
+use crate::users;
 
-/// The mechanisms of this version, in the order of the banner.
-pub(super) const MECHANISMS: &[&str] = &["PLAIN", "LOGIN"];
+/// What a response is told that is not what the mechanism asks for.
+const MALFORMED: &str = "malformed SASL response";
 
-static REGISTRY: [Mechanism; 2] = [PLAIN, LOGIN];
+static REGISTRY: [Spoken; 2] = [PLAIN, LOGIN];
 
 /// What comes of a step.
 #[derive(Debug)]
@@ -38,22 +43,44 @@ pub struct Login {
     authenticator: Arc<Authenticator>,
     transport: Transport,
     peer: Arc<str>,
-    /// Of the exchange that is under way, or was the last.
-    mechanism: &'static str,
-    exchange: Option<Session<Collected>>,
+    exchange: Exchange,
+}
+
+/// What is under way.
+enum Exchange {
+    Nothing,
+    /// A mechanism that sends the password.
+    Password(Mechanism, Session<Collected>),
+    /// The first message of SCRAM is awaited.
+    Scram {
+        hash: Hash,
+        plus: bool,
+    },
+    /// The final one is.
+    Proof(Box<Proof>),
+    /// The peer has proved to know the password, and has now been shown that we have its keys; it has nothing to add.
+    Proven(Claim),
+}
+
+struct Proof {
+    claim: Claim,
+    record: ScramRecord,
+    /// The record is the user's own.
+    real: bool,
+    exchange: scram::Exchange,
 }
 
 /// What rsasl's callback hands out: it collects, and does not judge.
 struct Collected;
 
-struct Claim {
+struct Sent {
     acting_as: Option<String>,
     user: String,
     password: Zeroizing<Vec<u8>>,
 }
 
 impl Validation for Collected {
-    type Value = Claim;
+    type Value = Sent;
 }
 
 struct Collect;
@@ -69,12 +96,12 @@ impl SessionCallback for Collect {
         else {
             return Ok(());
         };
-        let claim = || Claim {
+        let sent = || Sent {
             acting_as: context.get_ref::<AuthzId>().map(str::to_owned),
             user: user.to_owned(),
             password: Zeroizing::new(password.to_vec()),
         };
-        validate.with::<Collected, _>(|| Ok(claim())).map(drop)
+        validate.with::<Collected, _>(|| Ok(sent())).map(drop)
     }
 }
 
@@ -84,7 +111,7 @@ pub(super) fn sasl_config() -> Result<Arc<SASLConfig>, SASLError> {
 
 impl Login {
     pub(super) fn new(authenticator: Arc<Authenticator>, transport: Transport, peer: Arc<str>) -> Self {
-        Self { authenticator, transport, peer, mechanism: "", exchange: None }
+        Self { authenticator, transport, peer, exchange: Exchange::Nothing }
     }
 
     /// The mechanisms offered on this connection now, for the banner.
@@ -95,98 +122,174 @@ impl Login {
     /// The connection is encrypted from now on. What was begun before counts no more.
     pub fn encrypted(&mut self, facts: Arc<TlsFacts>) {
         self.transport.tls = Some(facts);
-        self.exchange = None;
+        self.exchange = Exchange::Nothing;
     }
 
     /// Takes a step of an exchange; quick, and never waits.
     pub fn step(&mut self, step: AuthStep) -> LoginStep {
         match step {
             AuthStep::Start { mechanism, initial } => self.start(&mechanism, initial.map(Zeroizing::new)),
-            AuthStep::Continue(response) => match self.exchange.take() {
-                Some(exchange) => self.advance(exchange, Some(&Zeroizing::new(response))),
-                None => LoginStep::Reply(rejected("no authentication is under way")),
-            },
+            AuthStep::Continue(response) => self.advance(&Zeroizing::new(response)),
             AuthStep::Cancel => {
-                self.exchange = None;
+                self.exchange = Exchange::Nothing;
                 LoginStep::Cancelled
             }
         }
     }
 
     fn start(&mut self, mechanism: &str, initial: Option<Zeroizing<Vec<u8>>>) -> LoginStep {
-        self.exchange = None;
-        let Some(name) = MECHANISMS.iter().find(|name| name.eq_ignore_ascii_case(mechanism)) else {
-            return LoginStep::Reply(rejected("mechanism not available"));
+        self.exchange = Exchange::Nothing;
+        let Some(mechanism) = Mechanism::named(mechanism) else {
+            return LoginStep::Reply(rejected(UNAVAILABLE));
         };
-        if !self.authenticator.passwords_allowed(&self.transport) {
-            warn!(peer = %self.peer, mechanism = name, "login refused: passwords need TLS, loopback or allow_plaintext");
-            let text = format!("{name} needs TLS or a loopback connection here (allow_plaintext)");
-            return LoginStep::Reply(rejected(&text));
+        if !self.authenticator.offers(mechanism, &self.transport) {
+            return LoginStep::Reply(rejected(&self.why_not(mechanism)));
         }
-        let server = SASLServer::<Collected>::new(Arc::clone(&self.authenticator.sasl));
-        let started =
-            Mechname::parse(name.as_bytes()).ok().and_then(|name| server.start_suggested(name).ok());
-        let Some(exchange) = started else {
-            return LoginStep::Reply(rejected("mechanism not available"));
+        // What the peer is asked. It begins all but LOGIN itself, which an empty challenge invites it to.
+        let mut challenge = Vec::new();
+        self.exchange = match mechanism {
+            Mechanism::Scram { hash, plus } => Exchange::Scram { hash, plus },
+            Mechanism::Plain | Mechanism::Login => match self.asks_for_password(mechanism, &mut challenge) {
+                Some(session) => Exchange::Password(mechanism, session),
+                None => return LoginStep::Reply(rejected(UNAVAILABLE)),
+            },
         };
-        self.mechanism = name;
-        let step = if exchange.are_we_first() {
-            self.advance(exchange, None)
-        } else {
-            // PLAIN is begun by the peer: an empty challenge invites it.
-            self.exchange = Some(exchange);
-            LoginStep::Reply(AuthReply::Challenge(Vec::new()))
-        };
-        // An initial response answers this first challenge, which then need not be sent.
-        match (initial, self.exchange.take()) {
-            (Some(initial), Some(exchange)) => self.advance(exchange, Some(&initial)),
-            (_, exchange) => {
-                self.exchange = exchange;
-                step
-            }
+        match initial {
+            // An initial response answers this first challenge, which then need not be sent.
+            Some(initial) => self.advance(&initial),
+            None => LoginStep::Reply(AuthReply::Challenge(challenge)),
         }
     }
 
-    fn advance(&mut self, mut exchange: Session<Collected>, response: Option<&[u8]>) -> LoginStep {
+    fn why_not(&self, mechanism: Mechanism) -> String {
+        match mechanism {
+            Mechanism::Plain | Mechanism::Login => {
+                warn!(peer = %self.peer, %mechanism, "login refused: passwords need TLS, loopback or allow_plaintext");
+                format!("{mechanism} needs TLS or a loopback connection here (allow_plaintext)")
+            }
+            Mechanism::Scram { .. } => UNAVAILABLE.to_owned(),
+        }
+    }
+
+    fn asks_for_password(&self, mechanism: Mechanism, challenge: &mut Vec<u8>) -> Option<Session<Collected>> {
+        let server = SASLServer::<Collected>::new(Arc::clone(&self.authenticator.sasl));
+        let mut session = server.start_suggested(Mechname::parse(mechanism.name().as_bytes()).ok()?).ok()?;
+        if session.are_we_first() {
+            session.step(None, challenge).ok()?;
+        }
+        Some(session)
+    }
+
+    /// Goes on with what the peer has sent.
+    fn advance(&mut self, response: &[u8]) -> LoginStep {
+        match std::mem::replace(&mut self.exchange, Exchange::Nothing) {
+            Exchange::Nothing => LoginStep::Reply(rejected("no authentication is under way")),
+            Exchange::Password(mechanism, session) => self.password(mechanism, session, response),
+            Exchange::Scram { hash, plus } => self.scram_first(hash, plus, response),
+            Exchange::Proof(proof) => self.scram_final(*proof, response),
+            Exchange::Proven(claim) if response.is_empty() => {
+                LoginStep::Reply(self.authenticator.shared.proved(&claim))
+            }
+            Exchange::Proven(_) => self.malformed("something follows the end of SCRAM"),
+        }
+    }
+
+    fn password(
+        &mut self,
+        mechanism: Mechanism,
+        mut session: Session<Collected>,
+        response: &[u8],
+    ) -> LoginStep {
         let mut challenge = Vec::new();
-        match exchange.step(response, &mut challenge) {
+        match session.step(Some(response), &mut challenge) {
             Ok(State::Running) => {
-                self.exchange = Some(exchange);
+                self.exchange = Exchange::Password(mechanism, session);
                 LoginStep::Reply(AuthReply::Challenge(challenge))
             }
-            Ok(State::Finished(_)) => self.claimed(exchange.validation()),
+            Ok(State::Finished(_)) => self.sent(mechanism, session.validation()),
+            Err(error) => self.malformed(&reason(&error)),
+        }
+    }
+
+    /// Makes credentials of what the peer has sent, in the form in which names and passwords are kept.
+    fn sent(&self, mechanism: Mechanism, sent: Option<Sent>) -> LoginStep {
+        let Some(Sent { acting_as, user, password }) = sent else {
+            return self.refuse("", "the mechanism gave no user and password", FAILED);
+        };
+        match (self.claim(mechanism, &user, acting_as.as_deref()), prepare(&password)) {
+            (Ok(claim), Ok(password)) => LoginStep::Verify(Credentials { claim: Box::new(claim), password }),
+            (Err(reason), _) | (_, Err(reason)) => self.refuse(&user, reason, FAILED),
+        }
+    }
+
+    fn scram_first(&mut self, hash: Hash, plus: bool, message: &[u8]) -> LoginStep {
+        let first = match scram::ClientFirst::parse(message) {
+            Ok(first) => first,
+            Err(reason) => return self.malformed(reason),
+        };
+        let offered = self.authenticator.binds(&self.transport);
+        let binding = match scram::binding(first.flag, plus, offered, self.transport.tls.as_deref()) {
+            Ok(binding) => binding,
+            Err(text) => return self.refuse(&first.user, text, text),
+        };
+        let mechanism = Mechanism::Scram { hash, plus };
+        let claim = match self.claim(mechanism, &first.user, first.acting_as.as_deref()) {
+            Ok(claim) => claim,
+            Err(reason) => return self.refuse(&first.user, reason, FAILED),
+        };
+        let (record, real) = self.authenticator.scram_record(hash, &claim.user);
+        match scram::Exchange::begin(record.clone(), binding, &first) {
+            Ok((exchange, server_first)) => {
+                self.exchange = Exchange::Proof(Box::new(Proof { claim, record, real, exchange }));
+                LoginStep::Reply(AuthReply::Challenge(server_first))
+            }
             Err(error) => {
-                self.warn("", &reason(&error));
-                LoginStep::Reply(rejected("malformed SASL response"))
+                claim.warn(&format!("no random octets: {error}"));
+                LoginStep::Reply(rejected(BUSY))
             }
         }
     }
 
-    /// Makes credentials of what the peer claims, in the form in which names and passwords are kept.
-    fn claimed(&self, claim: Option<Claim>) -> LoginStep {
-        let refuse = |user: &str, reason: &str, text: &str| {
-            self.warn(user, reason);
-            LoginStep::Reply(rejected(text))
+    fn scram_final(&mut self, proof: Proof, message: &[u8]) -> LoginStep {
+        let Proof { claim, record, real, exchange } = proof;
+        let server_final = match scram::ClientFinal::parse(message) {
+            Ok(last) => exchange.finish(&last),
+            Err(reason) => return self.malformed(reason),
         };
-        let Some(Claim { acting_as, user, password }) = claim else {
-            return refuse("", "the mechanism gave no user and password", FAILED);
-        };
-        let (name, password) = match (users::user_name(&user), scram::prepare(&password)) {
-            (Ok(name), Ok(password)) => (name, password),
-            (Err(reason), _) | (_, Err(reason)) => return refuse(&user, reason, FAILED),
-        };
-        match acting_as.as_deref().filter(|other| !other.is_empty()) {
-            Some(other) if users::user_name(other).ok().as_ref() != Some(&name) => {
-                refuse(&user, "wants to act as another user", OTHER_USER)
+        let judged = self.authenticator.shared.judge(&claim, &record, real, server_final.is_some());
+        match (judged, server_final) {
+            (Ok(()), Some(server_final)) => {
+                self.exchange = Exchange::Proven(claim);
+                LoginStep::Reply(AuthReply::Challenge(server_final))
             }
-            _ => LoginStep::Verify(Credentials {
-                user: name.into_owned(),
-                password,
-                mechanism: self.mechanism,
-                peer: Arc::clone(&self.peer),
-                network: self.transport.network,
-            }),
+            (Ok(()), None) => self.malformed("no proof"),
+            (Err(refusal), _) => LoginStep::Reply(refusal),
         }
+    }
+
+    fn claim(
+        &self,
+        mechanism: Mechanism,
+        user: &str,
+        acting_as: Option<&str>,
+    ) -> Result<Claim, &'static str> {
+        let user = users::user_name(user)?.into_owned();
+        Ok(Claim {
+            acting_as: another(&user, acting_as),
+            user,
+            mechanism: mechanism.name(),
+            peer: Arc::clone(&self.peer),
+            network: self.transport.network,
+        })
+    }
+
+    fn malformed(&self, reason: &str) -> LoginStep {
+        self.refuse("", reason, MALFORMED)
+    }
+
+    fn refuse(&self, user: &str, reason: &str, text: &str) -> LoginStep {
+        self.warn(user, reason);
+        LoginStep::Reply(rejected(text))
     }
 
     fn warn(&self, user: &str, reason: &str) {
@@ -199,7 +302,7 @@ impl fmt::Debug for Login {
         f.debug_struct("Login")
             .field("transport", &self.transport)
             .field("peer", &self.peer)
-            .field("under_way", &self.exchange.is_some())
+            .field("under_way", &!matches!(self.exchange, Exchange::Nothing))
             .finish_non_exhaustive()
     }
 }

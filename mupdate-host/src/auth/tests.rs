@@ -1,9 +1,14 @@
+use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use mupdate_core::server::AuthStep;
+use zeroize::Zeroizing;
 
 use super::*;
+use crate::users::NewKeys;
+
+mod scram;
 
 const HERE: Transport = Transport { loopback: true, network: None, tls: None };
 const AWAY: Transport = Transport { loopback: false, network: None, tls: None };
@@ -11,7 +16,7 @@ const LATER: Duration = Duration::from_secs(30);
 
 fn users(passwords: &[(&str, &str)]) -> Users {
     let line = |(name, password): &(&str, &str)| {
-        format!("{name}:{}\n", ScramRecord::new(password.as_bytes()).unwrap())
+        format!("{name}:{}\n", NewKeys::default().of(password.as_bytes()).unwrap())
     };
     Users::parse(&passwords.iter().map(line).collect::<String>()).unwrap()
 }
@@ -24,7 +29,15 @@ fn undelayed() -> Config {
 }
 
 fn authenticator() -> Arc<Authenticator> {
-    Authenticator::with_pool(users(&[("murder", "secret")]), &undelayed(), 2, 16).unwrap()
+    for_users(users(&[("murder", "secret")]), &undelayed())
+}
+
+fn for_users(users: Users, config: &Config) -> Arc<Authenticator> {
+    Authenticator::with_pool(users, secret(), config, 2, 16).unwrap()
+}
+
+fn secret() -> LoginSecret {
+    Zeroizing::new([7; 32])
 }
 
 fn start(mechanism: &str, initial: Option<&[u8]>) -> AuthStep {
@@ -154,15 +167,15 @@ fn a_cancelled_exchange_is_forgotten_and_another_can_begin() {
 fn passwords_need_a_safe_way() {
     let authenticator = authenticator();
     let offered = |transport: &Transport| authenticator.mechanisms(transport);
-    assert_eq!((offered(&HERE), offered(&AWAY)), (vec!["PLAIN".into(), "LOGIN".into()], vec![]));
+    assert_eq!(offered(&HERE), ["SCRAM-SHA-256", "PLAIN", "LOGIN"]);
+    assert_eq!(offered(&AWAY), ["SCRAM-SHA-256"]);
     let encrypted = Transport { loopback: false, network: None, tls: Some(Arc::default()) };
     assert_eq!(offered(&encrypted), offered(&HERE));
     let mut login = authenticator.login(AWAY, "test");
     let text = "PLAIN needs TLS or a loopback connection here (allow_plaintext)";
     assert_eq!(reply(&mut login, start("plain", Some(b"\0murder\0secret"))), rejected(text));
-    assert_eq!(reply(&mut login, start("SCRAM-SHA-256", None)), rejected("mechanism not available"));
     login.encrypted(Arc::default());
-    assert_eq!(login.mechanisms(), ["PLAIN", "LOGIN"]);
+    assert_eq!(login.mechanisms(), ["SCRAM-SHA-256", "PLAIN", "LOGIN"]);
     let _ = credentials(&mut login, start("PLAIN", Some(b"\0murder\0secret")));
 }
 
@@ -170,7 +183,17 @@ fn passwords_need_a_safe_way() {
 fn mechanisms_that_do_not_exist_are_refused() {
     let authenticator = authenticator();
     let mut login = authenticator.login(HERE, "test");
-    for mechanism in ["", "SCRAM-SHA-256", "ANONYMOUS", "PLAINER", "PL\u{130}IN", &"X".repeat(10_000)] {
+    for mechanism in [
+        "",
+        "SCRAM-SHA-1",
+        "SCRAM-SHA-256-PLUS",
+        "ANONYMOUS",
+        "CRAM-MD5",
+        "DIGEST-MD5",
+        "PLAINER",
+        "PL\u{130}IN",
+        &"X".repeat(10_000),
+    ] {
         assert_eq!(reply(&mut login, start(mechanism, Some(b"x"))), rejected("mechanism not available"));
     }
 }
@@ -197,12 +220,13 @@ fn a_reload_takes_over_users_and_forgets_logins() {
     authenticator.reload(users(&[("murder", "other"), ("new", "secret")]), &open);
     assert_eq!(plain(&authenticator, b"\0murder\0secret"), rejected(FAILED));
     assert_eq!(plain(&authenticator, b"\0new\0secret"), AuthReply::Accepted { principal: "new".into() });
-    assert_eq!(authenticator.mechanisms(&AWAY), ["PLAIN", "LOGIN"]);
+    assert_eq!(authenticator.mechanisms(&AWAY), ["SCRAM-SHA-256", "PLAIN", "LOGIN"]);
 }
 
 #[test]
 fn too_many_waiting_are_told_so() {
-    let authenticator = Authenticator::with_pool(users(&[("murder", "secret")]), &undelayed(), 1, 1).unwrap();
+    let authenticator =
+        Authenticator::with_pool(users(&[("murder", "secret")]), secret(), &undelayed(), 1, 1).unwrap();
     let claim = |authenticator: &Arc<Authenticator>| {
         credentials(&mut authenticator.login(HERE, "test"), start("PLAIN", Some(b"\0murder\0wrong")))
     };
@@ -227,7 +251,8 @@ fn too_many_waiting_are_told_so() {
 
 #[test]
 fn names_and_passwords_are_compared_prepared() {
-    let authenticator = Authenticator::with_pool(users(&[("IX", "IX")]), &undelayed(), 1, 1).unwrap();
+    let authenticator =
+        Authenticator::with_pool(users(&[("IX", "IX")]), secret(), &undelayed(), 1, 1).unwrap();
     let mut login = authenticator.login(HERE, "test");
     let _ = reply(&mut login, start("LOGIN", Some("\u{2168}".as_bytes())));
     let claim = credentials(&mut login, AuthStep::Continue("I\u{AD}X".into()));
@@ -278,8 +303,7 @@ fn delay(reply: &AuthReply) -> Duration {
 fn guessing_is_refused_unseen_whether_the_user_exists_or_not() {
     let [one, other] = [1, 2].map(|last| Some(IpAddr::from([192, 0, 2, last])));
     let told = |user: &str| {
-        let authenticator =
-            Authenticator::with_pool(users(&[("murder", "secret")]), &Config::default(), 2, 16).unwrap();
+        let authenticator = for_users(users(&[("murder", "secret")]), &Config::default());
         let replies: Vec<AuthReply> =
             (0..25).map(|guess| from(&authenticator, one, user, &guess.to_string())).collect();
         assert!(delay(&replies[0]) < delay(&replies[1]), "{replies:?}");

@@ -63,7 +63,7 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
             write(out, format_args!("# Warning: there are no users, nobody can log in\n"))
         }
         Ok(found) => {
-            for remark in roles::remarks(&config, &found) {
+            for remark in found.uneven().into_iter().chain(roles::remarks(&config, &found)) {
                 write(out, format_args!("# Warning: {remark}\n"))?;
             }
             write(out, format_args!("# Users in {}: {}\n", users.display(), found.len()))

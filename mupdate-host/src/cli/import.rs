@@ -8,9 +8,8 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::exit::{Code, Fatal};
-use crate::scram::ScramRecord;
 use crate::users::import::{Import, Realm, Why};
-use crate::users::{self, UsersError};
+use crate::users::{self, NewKeys};
 
 /// A dump that is longer is of something else: a user takes about a hundred octets.
 const LONGEST: usize = 64 << 20;
@@ -84,11 +83,11 @@ pub(super) fn run(
              {there}; choose one with --realm"
         )));
     }
-    let mut records = BTreeMap::new();
+    let (mut keys, new) = (BTreeMap::new(), NewKeys::default());
     for (user, password) in &import.users.0 {
-        records.insert(user.as_str(), ScramRecord::new(password).map_err(UsersError::Random)?);
+        keys.insert(user.as_str(), new.of(password)?);
     }
-    let [new, changed] = users::add_all(data_dir, &records, replace)?;
+    let [new, changed] = users::add_all(data_dir, &keys, replace)?;
     Ok(format!("{new} user(s) added, {changed} with a new password, {} line(s) left", import.left.len()))
 }
 

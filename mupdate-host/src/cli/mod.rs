@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::RangedI64ValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing::warn;
@@ -21,6 +22,7 @@ use tracing::warn;
 use crate::config::{Config, ConfigError, ListenAddr, Overrides};
 use crate::exit::{Code, Fatal};
 use crate::logging::{self, LogHandle, LogSettings};
+use crate::scram::{BOUNDS, Hash, ITERATIONS};
 
 /// What a daemon needs to serve.
 #[derive(Debug)]
@@ -142,10 +144,20 @@ enum FuseCommand {
 enum UserCommand {
     /// Add a user, or give one a new password
     ///
-    /// The password is asked for twice at a terminal, and read from standard input otherwise.
+    /// The password is asked for twice at a terminal, and read from standard input otherwise. What is kept are keys for
+    /// SCRAM, from which nobody can learn it; PLAIN and LOGIN are checked by them too.
     Add {
         /// The user's name
         name: String,
+        /// Keep keys for SCRAM with these hashes: sha1, sha256, sha512
+        #[arg(long, value_name = "HASH,...", value_delimiter = ',', default_value = "sha256")]
+        scram: Vec<Hash>,
+        /// Iterate the hash that often
+        #[arg(long, value_name = "N", default_value_t = ITERATIONS, value_parser = iterations())]
+        iterations: u32,
+        /// Make a user who logs in with a certificate only
+        #[arg(long, conflicts_with_all = ["scram", "iterations"])]
+        no_password: bool,
     },
     /// Take over the users and passwords of a Cyrus SASL database, all of them or none
     ///
@@ -169,6 +181,10 @@ enum UserCommand {
         /// The user's name
         name: String,
     },
+}
+
+fn iterations() -> RangedI64ValueParser<u32> {
+    RangedI64ValueParser::new().range(i64::from(*BOUNDS.start())..=i64::from(*BOUNDS.end()))
 }
 
 /// Runs a daemon's command line. `serve` is called to serve, with the log started.

@@ -40,10 +40,24 @@ fn the_place_can_stand_before_or_behind_a_command() {
     for args in [["user", "add", "x", "--data-dir", "d"], ["--data-dir", "d", "user", "add", "x"]] {
         let cli = cli(&args);
         assert_eq!(cli.place.data_dir, Some("d".into()));
-        assert!(matches!(cli.command, Some(Command::User(UserCommand::Add { name })) if name == "x"));
+        assert!(matches!(cli.command, Some(Command::User(UserCommand::Add { name, .. })) if name == "x"));
     }
     let cli = cli(&["check-config", "--config", "f"]);
     assert_eq!(cli.place.config, Some("f".into()));
+}
+
+#[test]
+fn a_user_is_given_keys_for_sha256_unless_told_otherwise() {
+    let added = |args: &[&str]| match cli(args).command {
+        Some(Command::User(UserCommand::Add { scram, iterations, no_password, .. })) => {
+            (scram, iterations, no_password)
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(added(&["user", "add", "x"]), (vec![Hash::Sha256], ITERATIONS, false));
+    let told = added(&["user", "add", "x", "--scram", "sha1,sha512", "--iterations", "5000"]);
+    assert_eq!(told, (vec![Hash::Sha1, Hash::Sha512], 5000, false));
+    assert!(added(&["user", "add", "x", "--no-password"]).2);
 }
 
 #[test]
@@ -67,6 +81,18 @@ fn a_wrong_command_line_is_one_line_with_advice() {
         (
             &["--listen", "localhost:1"],
             "invalid value 'localhost:1' for '--listen <ADDR:PORT|PATH>': allowed: \"ADDRESS:PORT\"",
+        ),
+        (
+            &["user", "add", "x", "--scram", "md5"],
+            "invalid value 'md5' for '--scram <HASH,...>': allowed: sha1",
+        ),
+        (
+            &["user", "add", "x", "--iterations", "9"],
+            "invalid value '9' for '--iterations <N>': 9 is not in 4096",
+        ),
+        (
+            &["user", "add", "x", "--no-password", "--scram", "sha1"],
+            "the argument '--no-password' cannot be used",
         ),
         (&["--log", "loud"], "invalid value 'loud' for '--log <LEVEL|json>': allowed: a level"),
         (&["--server-name", "a!b"], "invalid value 'a!b' for '--server-name <NAME>': allowed: a host name"),
@@ -111,7 +137,10 @@ fn check_config_shows_what_is_in_force_or_all_that_is_wrong() {
     let (outcome, shown) = check("software = 'x'\nlisten = ['0.0.0.0:1']");
     assert_eq!(outcome, Ok(()));
     assert!(shown.contains("\nsoftware = \"x\"\n") && shown.contains("# No users yet"), "{shown}");
-    assert!(shown.contains("# Warning: nobody but this host can log in through 0.0.0.0:1"), "{shown}");
+    assert!(
+        shown.contains("# Warning: from other hosts, only who speaks SCRAM can log in through 0.0.0.0:1"),
+        "{shown}"
+    );
     assert!(Config::parse(&shown).is_ok());
     let (outcome, shown) = check("sofware = 'x'\n[limits]\nline = 1");
     assert_eq!(outcome.map_err(|fatal| fatal.code), Err(Code::Config));

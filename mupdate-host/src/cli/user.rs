@@ -9,7 +9,7 @@ use super::check::write;
 use super::{UserCommand, import};
 use crate::config::Config;
 use crate::exit::{Code, Fatal};
-use crate::users::{self, Added, Users};
+use crate::users::{self, Added, NewKeys, Users};
 
 /// More than that is no password.
 const LONGEST: u64 = 4096;
@@ -20,19 +20,28 @@ pub(super) fn run(program: &str, command: UserCommand, config: &Config) -> Resul
     let file = users::path(data_dir);
     let later = format!("a running {program} takes it over on SIGHUP");
     match command {
-        UserCommand::Add { name } => {
+        UserCommand::Add { name, no_password: true, .. } => {
+            let name = users::user_name(&name).map_err(users::UsersError::Name)?;
+            let done = match users::add_without_password(data_dir, &name)? {
+                Added::New => "added without a password",
+                Added::Changed => "has no password any more",
+            };
+            write(out, format_args!("{name} {done} in {}; {later}\n", file.display()))?;
+            note_role(&name, config, out)
+        }
+        UserCommand::Add { name, scram: hashes, iterations, no_password: false } => {
             // Told before the password is asked for.
             let name = users::user_name(&name).map_err(users::UsersError::Name)?;
             let password = if io::stdin().is_terminal() { ask(&name)? } else { read(io::stdin().lock())? };
-            let done = match users::add(data_dir, &name, &password)? {
+            let done = match users::add(data_dir, &name, &password, &NewKeys { hashes, iterations })? {
                 Added::New => "added",
                 Added::Changed => "has a new password",
             };
             write(out, format_args!("{name} {done} in {}; {later}\n", file.display()))?;
-            if config.roles.speaker(&name).role == &PeerRole::None {
-                write(out, format_args!("{name} has no role in [roles] yet, and may do nothing\n"))?;
+            if let Some(warning) = Users::load(data_dir)?.uneven() {
+                write(out, format_args!("Warning: {warning}\n"))?;
             }
-            Ok(())
+            note_role(&name, config, out)
         }
         UserCommand::Import { file: from, realm, replace } => {
             let input = import::open(from.as_deref())?;
@@ -55,6 +64,14 @@ pub(super) fn run(program: &str, command: UserCommand, config: &Config) -> Resul
             write(out, format_args!("{name} removed from {}; {later}\n", file.display()))
         }
     }
+}
+
+/// Tells of a user that may do nothing.
+fn note_role(name: &str, config: &Config, out: &mut impl io::Write) -> Result<(), Fatal> {
+    if config.roles.speaker(name).role == &PeerRole::None {
+        write(out, format_args!("{name} has no role in [roles] yet, and may do nothing\n"))?;
+    }
+    Ok(())
 }
 
 /// Asks at the terminal, twice.

@@ -3,6 +3,7 @@
 //! `mupdated.example.toml` at the top of the source tree explains every key. What SIGHUP can change is decided in
 //! [`Config::reloaded`].
 
+mod auth;
 mod error;
 mod fuse;
 #[cfg(feature = "harness")]
@@ -26,6 +27,7 @@ use mupdate_core::directory::{FuseLimits, Order, Policy, Roles};
 use mupdate_proto::{CompressLines, Limits, ServerName};
 use toml::de::DeValue;
 
+pub use auth::{AuthSettings, LoginCacheSettings};
 pub use error::{ConfigError, Problem};
 pub use listen::{ListenAddr, MUPDATE_PORT};
 pub use overrides::Overrides;
@@ -72,6 +74,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// The order in which a backend sorts mailbox names, where it is to be told and not learned.
     pub orders: BTreeMap<ServerName, Order>,
+    /// How clients log in.
+    pub auth: AuthSettings,
     /// Who is asked about passwords that are not in the users file.
     pub saslauthd: SaslauthdSettings,
     /// The memory of verified logins.
@@ -145,15 +149,6 @@ pub struct StoreSettings {
     pub readers: Option<u32>,
 }
 
-/// The memory of verified logins: `[login_cache]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoginCacheSettings {
-    /// Logins that are remembered at most; 0 remembers none.
-    pub entries: usize,
-    /// Time after which a password is hashed anew.
-    pub lifetime: Duration,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -173,6 +168,7 @@ impl Default for Config {
             hold: Duration::from_millis(300),
             store: StoreSettings { map_size: 16 << 30, tombstones: 100_000, readers: None },
             orders: BTreeMap::new(),
+            auth: AuthSettings::default(),
             saslauthd: SaslauthdSettings::default(),
             login_cache: LoginCacheSettings { entries: 1024, lifetime: Duration::from_secs(600) },
             tls: TlsSettings::default(),
@@ -271,7 +267,7 @@ const NAMES: Names = &[
     ("orders", &["*"]),
     ("roles", &["*"]),
     ("fuse", &fuse::NAMES),
-    ("auth", &SaslauthdSettings::NAMES),
+    ("auth", &AuthSettings::NAMES),
     ("login_cache", &["entries", "seconds"]),
     ("tls", &["certificate", "key", "client_ca", "client_certificates", "minimum_version"]),
 ];
@@ -307,6 +303,7 @@ impl Config {
         root.table("orders").read_all(|server, order| config.read_order(server, order));
         let auth = root.table("auth");
         config.saslauthd.read(&auth);
+        config.auth.read(&auth);
         let cache = root.table("login_cache");
         cache.read("entries", &mut config.login_cache.entries, number(0..=1_000_000));
         cache.read("seconds", &mut config.login_cache.lifetime, seconds(1..=86_400));
@@ -339,8 +336,8 @@ impl Config {
             self.listen.iter().filter(|addr| !addr.is_local()).map(ToString::to_string).collect();
         if !open.is_empty() && !self.allow_plaintext && !self.tls.is_on() {
             warnings.push(format!(
-                "nobody but this host can log in through {}: there is no certificate in [tls], and allow_plaintext is \
-                 false",
+                "from other hosts, only who speaks SCRAM can log in through {} (Cyrus 3.6 and later): there is no \
+                 certificate in [tls], and allow_plaintext is false",
                 open.join(" and ")
             ));
         }

@@ -68,7 +68,7 @@ impl fmt::Display for Config {
         writeln!(f, "tombstones = {}", self.store.tombstones)?;
         writeln!(f, "readers = {}", self.store.readers.unwrap_or(0))?;
 
-        write!(f, "\n[auth]\n{}", self.saslauthd)?;
+        write!(f, "\n[auth]\n{}{}", self.auth, self.saslauthd)?;
 
         writeln!(f, "\n[login_cache]")?;
         writeln!(f, "entries = {}", self.login_cache.entries)?;

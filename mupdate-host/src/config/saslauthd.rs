@@ -116,15 +116,6 @@ impl fmt::Display for SaslauthdUsers {
 }
 
 impl SaslauthdSettings {
-    pub(super) const NAMES: [&str; 6] = [
-        "saslauthd",
-        "saslauthd_users",
-        "saslauthd_service",
-        "saslauthd_realm",
-        "saslauthd_seconds",
-        "saslauthd_at_once",
-    ];
-
     pub(super) fn read(&mut self, table: &Section<'_, '_>) {
         table.read("saslauthd", &mut self.socket, |value| match text(value)? {
             path if path.is_empty() => Ok(None),

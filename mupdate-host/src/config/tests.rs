@@ -287,7 +287,8 @@ fn warnings_tell_what_will_not_work() {
     assert_eq!(Config::default().warnings(), Vec::<String>::new());
     let open = good("listen = ['0.0.0.0:3905']").warnings();
     assert!(
-        open.len() == 1 && open[0].starts_with("nobody but this host can log in through 0.0.0.0:3905"),
+        open.len() == 1
+            && open[0].starts_with("from other hosts, only who speaks SCRAM can log in through 0.0.0.0:3905"),
         "{open:?}"
     );
     let clear = good("listen = ['0.0.0.0:3905']\nallow_plaintext = true").warnings();

@@ -19,7 +19,7 @@ struct Host {
 impl Host {
     fn new(settings: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        users::add(dir.path(), "murder", b"secret").expect("a user");
+        users::add(dir.path(), "murder", b"secret", &users::NewKeys::default()).expect("a user");
         let config = Config { data_dir: dir.path().into(), ..Config::parse(settings).expect("settings") };
         let (service, _) = Service::open(&config, 100, Box::new(|_| {})).expect("a service");
         Self { service, _dir: dir }

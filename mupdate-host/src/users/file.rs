@@ -9,38 +9,50 @@ use std::path::Path;
 use tracing::warn;
 use zeroize::Zeroizing;
 
-use super::{UsersError, first, parse_line, path, user_name};
-use crate::scram::{ScramRecord, prepare};
+use super::{Keys, NewKeys, UsersError, first, parse_line, path, user_name};
+use crate::scram::prepare;
 
 /// What [`add`] has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
     /// The user is new.
     New,
-    /// The user was there, and has a new password.
+    /// The user was there, and has another password, or none any more.
     Changed,
 }
 
-/// Gives a user this password; makes the user, the file and the data directory where they are missing.
+/// Gives a user this password; makes the user, the file and the data directory where they are missing. `new` says what is
+/// kept of it.
 ///
 /// # Errors
 /// The name or password is not allowed, the users file has wrong lines, or the operating system refuses.
-pub fn add(data_dir: &Path, name: &str, password: &[u8]) -> Result<Added, UsersError> {
+pub fn add(data_dir: &Path, name: &str, password: &[u8], new: &NewKeys) -> Result<Added, UsersError> {
     let name = user_name(name).map_err(UsersError::Name)?;
     let password: Zeroizing<Vec<u8>> = prepare(password).map_err(UsersError::Password)?;
-    let record = ScramRecord::new(&password).map_err(UsersError::Random)?;
-    let [new, _] = add_all(data_dir, &BTreeMap::from([(name.as_ref(), record)]), true)?;
+    add_one(data_dir, &name, new.of(&password)?)
+}
+
+/// Makes a user without a password, or takes the password from one who is there.
+///
+/// # Errors
+/// As [`add`].
+pub fn add_without_password(data_dir: &Path, name: &str) -> Result<Added, UsersError> {
+    add_one(data_dir, &user_name(name).map_err(UsersError::Name)?, Keys::default())
+}
+
+fn add_one(data_dir: &Path, name: &str, keys: Keys) -> Result<Added, UsersError> {
+    let [new, _] = add_all(data_dir, &BTreeMap::from([(name, keys)]), true)?;
     Ok(if new == 0 { Added::Changed } else { Added::New })
 }
 
-/// Puts these records into the users file, all of them or none; how many users are new, and how many were there. The
+/// Puts these keys into the users file, all of them or none; how many users are new, and how many were there. The
 /// names have to be in the form that [`user_name`] gives.
 ///
 /// # Errors
 /// Without `replace`, a user is there already; the users file has wrong lines, or the operating system refuses.
 pub fn add_all(
     data_dir: &Path,
-    records: &BTreeMap<&str, ScramRecord>,
+    users: &BTreeMap<&str, Keys>,
     replace_old: bool,
 ) -> Result<[usize; 2], UsersError> {
     make_dir(data_dir)?;
@@ -50,14 +62,14 @@ pub fn add_all(
         Err(UsersError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => read?,
     };
-    let lines = records.iter().map(|(name, record)| (*name, Some(format!("{name}:{record}")))).collect();
+    let lines = users.iter().map(|(name, keys)| (*name, Some(format!("{name}:{keys}")))).collect();
     let (text, found) = edit_all(&file, &text, &lines)?;
     if !replace_old && !found.is_empty() {
         return Err(UsersError::There(found.into_iter().map(str::to_owned).collect()));
     }
-    let counts = [records.len() - found.len(), found.len()];
+    let counts = [users.len() - found.len(), found.len()];
     replace(data_dir, &file, text.as_bytes())?;
-    for name in records.keys() {
+    for name in users.keys() {
         first::forget_password(data_dir, name);
     }
     Ok(counts)

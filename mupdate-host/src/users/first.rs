@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::{UsersError, file, path};
-use crate::scram::ScramRecord;
+use super::{NewKeys, UsersError, file, path};
 
 /// The name of the user that the first start makes; also what Cyrus's documentation calls it.
 pub const FIRST_USER: &str = "murder";
@@ -46,11 +45,11 @@ pub fn first_start(data_dir: &Path) -> Result<Option<FirstUser>, UsersError> {
     getrandom::fill(&mut *random).map_err(UsersError::Random)?;
     let letters = random.iter().map(|octet| char::from(ALPHABET[usize::from(octet & 31)]));
     let password = Zeroizing::new(letters.collect::<String>());
-    let record = ScramRecord::new(password.as_bytes()).map_err(UsersError::Random)?;
+    let keys = NewKeys::default().of(password.as_bytes())?;
     // The password first: a crash between the two leaves no user with a password that nobody knows.
     let kept = data_dir.join(FILE);
     file::replace(data_dir, &kept, format!("{}\n", *password).as_bytes())?;
-    file::replace(data_dir, &users, format!("{FIRST_USER}:{record}\n").as_bytes())?;
+    file::replace(data_dir, &users, format!("{FIRST_USER}:{keys}\n").as_bytes())?;
     Ok(Some(FirstUser { password, file: kept }))
 }
 

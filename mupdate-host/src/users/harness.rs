@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::{Users, file::edit, user_name};
-use crate::scram::ScramRecord;
+use super::{Keys, Users, file::edit, user_name};
 
 /// A user's line, but for the name.
 const RECORD: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
@@ -32,7 +31,7 @@ pub fn file(data: &[u8]) {
             return;
         }
     };
-    let again: String = users.records.iter().map(|(name, record)| format!("{name}:{record}\n")).collect();
+    let again: String = users.keys.iter().map(|(name, keys)| format!("{name}:{keys}\n")).collect();
     assert_eq!(Users::parse(&again).as_ref(), Ok(&users), "written and read");
     assert_eq!((users.len(), users.is_empty()), (users.names().count(), users.names().next().is_none()));
     if let Some(name) = name {
@@ -41,17 +40,17 @@ pub fn file(data: &[u8]) {
 }
 
 fn edited(text: &str, users: &Users, name: &str) {
-    let record: ScramRecord = RECORD.parse().expect("a record");
+    let keys: Keys = RECORD.parse().expect("keys");
     let there = users.get(name).is_some();
     let mut expected = users.clone();
-    expected.records.insert(name.to_owned(), record);
+    expected.keys.insert(name.to_owned(), keys);
     let line = format!("{name}:{RECORD}");
     let (with, found) =
         edit(Path::new("users"), text, name, Some(&line)).expect("nothing is wrong with the file");
     assert_eq!(found, there);
     assert_eq!(Users::parse(&with).as_ref(), Ok(&expected), "with a user");
 
-    expected.records.remove(name);
+    expected.keys.remove(name);
     let (without, found) =
         edit(Path::new("users"), &with, name, None).expect("nothing is wrong with the file");
     assert!(found);

@@ -1,7 +1,7 @@
 //! Who may log in: the file `users` in the data directory.
 //!
-//! A line per user, `name:SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey` (RFC 5803); empty lines and lines starting with `#`
-//! are left alone. Only its owner can read it. It is replaced as a whole, so a reader sees the old or the new one, and never half.
+//! A line per user, `name:SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey` (RFC 5803). A user can have keys for more than one
+//! hash, with commas between them, or `*` instead: no password. Empty lines and lines starting with `#` are left alone. Only its owner can read it. It is replaced as a whole, so a reader sees the old or the new one, and never half.
 
 mod file;
 mod first;
@@ -9,6 +9,8 @@ mod first;
 #[doc(hidden)]
 pub mod harness;
 pub mod import;
+mod keys;
+mod secret;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,16 +19,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) use file::replace_file;
-pub use file::{Added, add, add_all, remove};
+pub use file::{Added, add, add_all, add_without_password, remove};
 pub use first::{FIRST_USER, FirstUser, first_start};
+pub use keys::{Keys, NewKeys};
+pub use secret::{LoginSecret, login_secret};
 
 use crate::exit::{Code, Fatal};
-use crate::scram::{self, ScramRecord};
+use crate::scram::{self, Hash, ScramRecord};
 
 /// Everybody who may log in, as read at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Users {
-    records: BTreeMap<String, ScramRecord>,
+    keys: BTreeMap<String, Keys>,
 }
 
 /// The users file in this data directory.
@@ -54,10 +58,10 @@ impl Users {
         for (index, line) in text.lines().enumerate() {
             match parse_line(line) {
                 Ok(None) => {}
-                Ok(Some((name, _))) if users.records.contains_key(name.as_ref()) => {
+                Ok(Some((name, _))) if users.keys.contains_key(name.as_ref()) => {
                     wrong.push(WrongLine { line: index + 1, reason: "this user has a line already".into() });
                 }
-                Ok(Some((name, record))) => drop(users.records.insert(name.into_owned(), record)),
+                Ok(Some((name, keys))) => drop(users.keys.insert(name.into_owned(), keys)),
                 Err(reason) => wrong.push(WrongLine { line: index + 1, reason }),
             }
         }
@@ -65,39 +69,78 @@ impl Users {
     }
 
     /// What is kept of this user's password. The name has to be in the form that [`user_name`] gives.
-    pub fn get(&self, name: &str) -> Option<&ScramRecord> {
-        self.records.get(name)
+    pub fn get(&self, name: &str) -> Option<&Keys> {
+        self.keys.get(name)
+    }
+
+    /// What a password that was sent is checked by. The name has to be in the form that [`user_name`] gives.
+    pub fn password(&self, name: &str) -> Option<&ScramRecord> {
+        self.get(name)?.for_password()
     }
 
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.records.keys().map(String::as_str)
+        self.keys.keys().map(String::as_str)
     }
 
-    /// How often the slowest of their hashes is iterated.
-    pub fn iterations(&self) -> u32 {
-        self.records.values().map(ScramRecord::iterations).max().unwrap_or(scram::ITERATIONS)
+    /// The slowest check of a password among them, as hash and iterations.
+    pub fn slowest(&self) -> (Hash, u32) {
+        let checks = self.keys.values().filter_map(Keys::for_password);
+        let slowest = checks.max_by_key(|record| (record.iterations(), record.hash()));
+        slowest.map_or((Hash::Sha256, scram::ITERATIONS), |record| (record.hash(), record.iterations()))
+    }
+
+    /// What most keys for this hash look like, as iterations and octets of the salt; `None` if nobody has any.
+    pub fn usual(&self, hash: Hash) -> Option<(u32, usize)> {
+        let mut counts = BTreeMap::<_, usize>::new();
+        for record in self.keys.values().filter_map(|keys| keys.of(hash)) {
+            *counts.entry((record.iterations(), record.salt().len())).or_default() += 1;
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(look, _)| look)
+    }
+
+    /// A warning if clients are offered a hash that some users with a password have no keys for. A client takes the best
+    /// that is offered, whoever it is.
+    pub fn uneven(&self) -> Option<String> {
+        let lack = |hash| {
+            let with_password = self.keys.iter().filter(|(_, keys)| !keys.records().is_empty());
+            let lacking: Vec<&str> = with_password
+                .filter(|(_, keys)| keys.of(hash).is_none())
+                .map(|(name, _)| name.as_str())
+                .collect();
+            (self.usual(hash).is_some() && !lacking.is_empty()).then(|| {
+                let more = lacking.len().saturating_sub(3);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                format!(
+                    "{} is offered, but without keys for it are {}{more}",
+                    hash.mechanism(),
+                    lacking[..lacking.len().min(3)].join(", ")
+                )
+            })
+        };
+        let lacks: Vec<String> = Hash::ALL.into_iter().filter_map(lack).collect();
+        (!lacks.is_empty()).then(|| format!("{}: give all users the same hashes", lacks.join("; ")))
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.keys.len()
     }
 
     /// Nobody may log in.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.keys.is_empty()
     }
 }
 
-/// The user and record of a line; `None` where it has none.
-fn parse_line(line: &str) -> Result<Option<(Cow<'_, str>, ScramRecord)>, String> {
+/// The user and keys of a line; `None` where it has none.
+fn parse_line(line: &str) -> Result<Option<(Cow<'_, str>, Keys)>, String> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
-    let (name, record) = line.split_once(':').ok_or("no colon after a user's name")?;
-    Ok(Some((user_name(name)?, record.parse()?)))
+    let (name, keys) = line.split_once(':').ok_or("no colon after a user's name")?;
+    Ok(Some((user_name(name)?, keys.parse()?)))
 }
 
 /// A user's name in the form in which names are kept and compared: SASLprep (RFC 4013).

@@ -15,7 +15,11 @@ fn names(data_dir: &Path) -> Vec<String> {
 }
 
 fn logs_in(data_dir: &Path, name: &str, password: &[u8]) -> bool {
-    Users::load(data_dir).unwrap().get(name).is_some_and(|record| record.verify(password).into())
+    Users::load(data_dir).unwrap().password(name).is_some_and(|record| record.verify(password).into())
+}
+
+fn give(data_dir: &Path, name: &str, password: &[u8]) -> Result<Added, UsersError> {
+    add(data_dir, name, password, &NewKeys::default())
 }
 
 fn mode(file: &Path) -> u32 {
@@ -26,11 +30,11 @@ fn mode(file: &Path) -> u32 {
 fn a_user_is_added_changed_and_removed() {
     let dir = tempdir().unwrap();
     let data = dir.path().join("deep/data");
-    assert_eq!(add(&data, "zoe", b"one").unwrap(), Added::New);
-    assert_eq!(add(&data, "adam", b"two").unwrap(), Added::New);
+    assert_eq!(give(&data, "zoe", b"one").unwrap(), Added::New);
+    assert_eq!(give(&data, "adam", b"two").unwrap(), Added::New);
     assert_eq!(names(&data), ["adam", "zoe"]);
     assert!(logs_in(&data, "zoe", b"one") && !logs_in(&data, "zoe", b"two"));
-    assert_eq!(add(&data, "zoe", b"three").unwrap(), Added::Changed);
+    assert_eq!(give(&data, "zoe", b"three").unwrap(), Added::Changed);
     assert!(logs_in(&data, "zoe", b"three") && !logs_in(&data, "zoe", b"one"));
     assert!(remove(&data, "zoe").unwrap() && !remove(&data, "zoe").unwrap());
     assert_eq!(names(&data), ["adam"]);
@@ -43,7 +47,7 @@ fn the_rest_of_the_file_stays_as_it_is() {
     let dir = tempdir().unwrap();
     let file = path(dir.path());
     fs::write(&file, format!("# murder\n\n  one:{RECORD}\r\ntwo:{RECORD}")).unwrap();
-    add(dir.path(), "three", b"x").unwrap();
+    give(dir.path(), "three", b"x").unwrap();
     let text = fs::read_to_string(&file).unwrap();
     assert!(
         text.starts_with(&format!("# murder\n\n  one:{RECORD}\ntwo:{RECORD}\nthree:SCRAM-SHA-256$10000:")),
@@ -71,7 +75,7 @@ fn wrong_lines_are_told_by_number_and_nothing_is_changed() {
     );
     let dir = tempdir().unwrap();
     fs::write(path(dir.path()), &text).unwrap();
-    let fatal = Fatal::from(add(dir.path(), "new", b"x").unwrap_err());
+    let fatal = Fatal::from(give(dir.path(), "new", b"x").unwrap_err());
     assert_eq!(fatal.code, Code::Data);
     assert!(fatal.message.contains("users: line 2: no colon after a user's name, line 3: "), "{fatal}");
     assert!(fatal.message.ends_with(", and 1 more; correct the line or remove it"), "{fatal}");
@@ -88,17 +92,54 @@ fn names_are_prepared_and_bounded() {
         assert!(user_name(wrong).is_err(), "{wrong:?}");
     }
     let dir = tempdir().unwrap();
-    add(dir.path(), "\u{2168}", b"x").unwrap();
+    give(dir.path(), "\u{2168}", b"x").unwrap();
     assert_eq!(names(dir.path()), ["IX"]);
-    assert_eq!(Fatal::from(add(dir.path(), "a:b", b"x").unwrap_err()).code, Code::Usage);
-    assert_eq!(Fatal::from(add(dir.path(), "a", b"").unwrap_err()).code, Code::Data);
+    assert_eq!(Fatal::from(give(dir.path(), "a:b", b"x").unwrap_err()).code, Code::Usage);
+    assert_eq!(Fatal::from(give(dir.path(), "a", b"").unwrap_err()).code, Code::Data);
 }
 
 #[test]
 fn the_slowest_hash_counts_for_strangers() {
-    let text = format!("a:{RECORD}\nb:{}\n", RECORD.replace("4096", "20000"));
-    assert_eq!(Users::parse(&text).unwrap().iterations(), 20_000);
-    assert_eq!(Users::default().iterations(), scram::ITERATIONS);
+    let text = format!("a:{RECORD}\nb:{}\nc:*\n", RECORD.replace("4096", "20000"));
+    assert_eq!(Users::parse(&text).unwrap().slowest(), (Hash::Sha256, 20_000));
+    assert_eq!(Users::default().slowest(), (Hash::Sha256, scram::ITERATIONS));
+}
+
+#[test]
+fn strangers_look_like_most_users() {
+    let slower = RECORD.replace("4096", "20000");
+    let users = Users::parse(&format!("a:{RECORD}\nb:{slower}\nc:{RECORD}\nd:*\n")).unwrap();
+    assert_eq!((users.usual(Hash::Sha256), users.usual(Hash::Sha1)), (Some((4096, 16)), None));
+}
+
+#[test]
+fn users_with_different_hashes_are_told() {
+    let sha1 = NewKeys { hashes: vec![Hash::Sha1], iterations: 4096 }.of(b"x").unwrap();
+    let uneven = |text: &str| Users::parse(text).unwrap().uneven();
+    assert_eq!(uneven(&format!("a:{RECORD}\nb:{RECORD}\nc:*\n")), None);
+    assert_eq!(
+        uneven(&format!("a:{RECORD}\nb:{sha1}\nc:{sha1},{RECORD}\nd:{sha1}\ne:{sha1}\nf:{sha1}")).unwrap(),
+        "SCRAM-SHA-1 is offered, but without keys for it are a; SCRAM-SHA-256 is offered, but without keys for it are \
+         b, d, e and 1 more: give all users the same hashes"
+    );
+}
+
+#[test]
+fn a_user_can_have_several_keys_or_no_password() {
+    let dir = tempdir().unwrap();
+    let new = NewKeys { hashes: Hash::ALL.to_vec(), iterations: 5000 };
+    add(dir.path(), "all", b"secret", &new).unwrap();
+    assert_eq!(add_without_password(dir.path(), "none").unwrap(), Added::New);
+    let users = Users::load(dir.path()).unwrap();
+    let records = users.get("all").unwrap().records();
+    assert_eq!(
+        records.iter().map(|record| (record.hash(), record.iterations())).collect::<Vec<_>>(),
+        Hash::ALL.map(|hash| (hash, 5000))
+    );
+    assert!(users.get("none").is_some_and(|keys| keys.records().is_empty()));
+    assert!(logs_in(dir.path(), "all", b"secret") && users.password("none").is_none());
+    assert_eq!(add_without_password(dir.path(), "all").unwrap(), Added::Changed);
+    assert!(!logs_in(dir.path(), "all", b"secret"));
 }
 
 #[test]
@@ -117,7 +158,7 @@ fn changes_at_the_same_time_are_all_kept() {
     std::thread::scope(|scope| {
         for number in 0..8 {
             let data = dir.path();
-            scope.spawn(move || add(data, &format!("user{number}"), b"x").unwrap());
+            scope.spawn(move || give(data, &format!("user{number}"), b"x").unwrap());
         }
     });
     assert_eq!(names(dir.path()).len(), 8);
@@ -147,9 +188,9 @@ fn the_first_start_makes_a_user_whose_password_its_owner_can_read() {
 fn a_kept_password_goes_when_it_is_of_no_use() {
     let dir = tempdir().unwrap();
     let first = first_start(dir.path()).unwrap().unwrap();
-    add(dir.path(), "other", b"x").unwrap();
+    give(dir.path(), "other", b"x").unwrap();
     assert!(first.file.exists());
-    add(dir.path(), FIRST_USER, b"x").unwrap();
+    give(dir.path(), FIRST_USER, b"x").unwrap();
     assert!(!first.file.exists());
 }
 
@@ -168,7 +209,7 @@ fn what_root_writes_belongs_to_the_owner_of_the_directory() {
         return; // Only root can give files away.
     }
     std::os::unix::fs::chown(dir.path(), Some(65534), Some(65534)).unwrap();
-    add(dir.path(), "x", b"x").unwrap();
+    give(dir.path(), "x", b"x").unwrap();
     let file = fs::metadata(path(dir.path())).unwrap();
     assert_eq!((file.uid(), file.gid()), (65534, 65534));
 }

@@ -1,4 +1,7 @@
 //! PLAIN and LOGIN for users with one password: just enough to log in to a world.
+//!
+//! SCRAM is offered, since the daemons offer it, but is not spoken: its nonces are drawn, so that no transcript can have
+//! more of it than what is malformed. All else of it is tested over sockets.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -7,7 +10,9 @@ use mupdate_core::server::{AuthReply, AuthStep};
 use crate::player::LOGIN;
 
 /// The mechanisms that a world offers.
-pub const MECHANISMS: [&str; 2] = ["PLAIN", "LOGIN"];
+pub const MECHANISMS: [&str; 3] = ["SCRAM-SHA-256", "PLAIN", "LOGIN"];
+
+const MALFORMED: &str = "malformed SASL response";
 
 /// A SASL exchange.
 #[derive(Debug, Default)]
@@ -15,6 +20,8 @@ pub enum Exchange {
     /// None is under way.
     #[default]
     None,
+    /// The first message of SCRAM is awaited.
+    Scram,
     /// PLAIN's response is awaited.
     Plain,
     /// LOGIN's user name is awaited.
@@ -45,6 +52,8 @@ impl Exchange {
             Some(Self::Plain)
         } else if mechanism.eq_ignore_ascii_case("LOGIN") {
             Some(Self::LoginUser)
+        } else if mechanism.eq_ignore_ascii_case("SCRAM-SHA-256") {
+            Some(Self::Scram)
         } else {
             None
         }
@@ -52,6 +61,11 @@ impl Exchange {
 
     fn go_on(&mut self, state: Self, octets: Option<Vec<u8>>, users: &BTreeSet<String>) -> AuthReply {
         match (state, octets) {
+            (Self::Scram, None) => {
+                *self = Self::Scram;
+                AuthReply::Challenge(Vec::new())
+            }
+            (Self::Scram, Some(_)) => rejected(MALFORMED),
             (Self::Plain, None) => {
                 *self = Self::Plain;
                 AuthReply::Challenge(Vec::new())
@@ -75,11 +89,13 @@ impl Exchange {
 fn plain(octets: &[u8], users: &BTreeSet<String>) -> AuthReply {
     let parts: Vec<_> = octets.split(|&octet| octet == 0).collect();
     match parts[..] {
-        [authorization, user, password] if authorization.is_empty() || authorization == user => {
-            verdict(user, password, users)
-        }
-        [_, _, _] => rejected("acting as another user is not allowed"),
-        _ => rejected("malformed SASL response"),
+        [authorization, user, password] => match verdict(user, password, users) {
+            AuthReply::Accepted { .. } if !authorization.is_empty() && authorization != user => {
+                rejected("acting as another user is not allowed")
+            }
+            reply => reply,
+        },
+        _ => rejected(MALFORMED),
     }
 }
 

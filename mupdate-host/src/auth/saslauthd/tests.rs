@@ -9,12 +9,12 @@ use std::thread;
 use mupdate_core::server::AuthStep;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
 use super::super::{Authenticator, BUSY, FAILED, LoginCounts, LoginStep, NOT_NOW, Transport, rejected};
 use super::*;
 use crate::config::{Config, SaslauthdUsers};
-use crate::scram::ScramRecord;
-use crate::users::Users;
+use crate::users::{NewKeys, Users};
 
 const LATER: Duration = Duration::from_secs(30);
 
@@ -49,13 +49,13 @@ impl Place {
     }
 
     fn authenticator(&self) -> Arc<Authenticator> {
-        Authenticator::new(murder(), &self.config()).unwrap()
+        Authenticator::new(murder(), Zeroizing::new([7; 32]), &self.config()).unwrap()
     }
 }
 
 /// The users file has "murder".
 fn murder() -> Users {
-    Users::parse(&format!("murder:{}\n", ScramRecord::new(b"secret").unwrap())).unwrap()
+    Users::parse(&format!("murder:{}\n", NewKeys::default().of(b"secret").unwrap())).unwrap()
 }
 
 fn check(authenticator: &Arc<Authenticator>, user: &str, password: &str) -> Receiver<AuthReply> {
