@@ -69,10 +69,13 @@ pub fn no_space_reported_late(kind: Kind) {
         [(Call::Sync, Errno::NOSPC), (Call::Write, Errno::DQUOT), (Call::Write, Errno::NOSPC)]
     {
         assert_eq!(load.wait_for(200), 200, "the writers gave up");
+        let wanted = shim.failed() + 5;
         shim.fail(call, 3, 5, error);
+        while shim.failed() < wanted {
+            assert_eq!(load.wait_for(10), 10, "the writers gave up");
+        }
     }
     assert_eq!(load.wait_for(200), 200, "the writers gave up");
-    assert!(shim.failed() > 5);
     daemon.wait_for_log("the disk is full");
     daemon.wait_for_log("changes are written again");
     daemon.kill();
