@@ -3,7 +3,7 @@
 //!
 //! A wrong `ctl_mboxlist -m` or a changed server name makes thousands of changes, each of which is right by the rules.
 //! XFER counts for nothing: its source deactivates first, so nothing active is taken. This is against mistakes; who means
-//! it can deactivate what is another's, too. Against that there are [roles](super::permit).
+//! it can deactivate what is another's, too. Against that there are [roles](super::permit()).
 //!
 //! - Only what has become durable counts: [`staged`](Fuses::staged) changes count while their batch is open, so that no
 //!   batch is longer than what is left, and go with it if it is [`aborted`](Fuses::aborted).

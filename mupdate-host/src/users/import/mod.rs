@@ -1,7 +1,7 @@
 //! Users and passwords from the database of Cyrus SASL, `/etc/sasldb2`, read from the text that its tools make of it.
 //!
 //! The database itself is Berkeley DB, LMDB or GDBM, as the distribution likes it. `db_dump` and `mdb_dump` write the
-//! first two as the same kind of text ([`dump`]). What `sasldblistusers2` writes has no passwords ([`listing`]); it is
+//! first two as the same kind of text (`dump.rs`). What `sasldblistusers2` writes has no passwords (`listing.rs`); it is
 //! read so that it can be said who needs one.
 //!
 //! Nothing here prints a password or any other value of the database, and what was read is wiped.
