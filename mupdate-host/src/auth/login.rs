@@ -51,6 +51,8 @@ enum Exchange {
     Nothing,
     /// A mechanism that sends the password.
     Password(Mechanism, Session<Collected>),
+    /// As whom the peer wants to act is awaited.
+    External,
     /// The first message of SCRAM is awaited.
     Scram {
         hash: Hash,
@@ -148,6 +150,7 @@ impl Login {
         // What the peer is asked. It begins all but LOGIN itself, which an empty challenge invites it to.
         let mut challenge = Vec::new();
         self.exchange = match mechanism {
+            Mechanism::External => Exchange::External,
             Mechanism::Scram { hash, plus } => Exchange::Scram { hash, plus },
             Mechanism::Plain | Mechanism::Login => match self.asks_for_password(mechanism, &mut challenge) {
                 Some(session) => Exchange::Password(mechanism, session),
@@ -167,7 +170,7 @@ impl Login {
                 warn!(peer = %self.peer, %mechanism, "login refused: passwords need TLS, loopback or allow_plaintext");
                 format!("{mechanism} needs TLS or a loopback connection here (allow_plaintext)")
             }
-            Mechanism::Scram { .. } => UNAVAILABLE.to_owned(),
+            Mechanism::Scram { .. } | Mechanism::External => UNAVAILABLE.to_owned(),
         }
     }
 
@@ -185,6 +188,7 @@ impl Login {
         match std::mem::replace(&mut self.exchange, Exchange::Nothing) {
             Exchange::Nothing => LoginStep::Reply(rejected("no authentication is under way")),
             Exchange::Password(mechanism, session) => self.password(mechanism, session, response),
+            Exchange::External => self.external(response),
             Exchange::Scram { hash, plus } => self.scram_first(hash, plus, response),
             Exchange::Proof(proof) => self.scram_final(*proof, response),
             Exchange::Proven(claim) if response.is_empty() => {
@@ -219,6 +223,21 @@ impl Login {
         match (self.claim(mechanism, &user, acting_as.as_deref()), prepare(&password)) {
             (Ok(claim), Ok(password)) => LoginStep::Verify(Credentials { claim: Box::new(claim), password }),
             (Err(reason), _) | (_, Err(reason)) => self.refuse(&user, reason, FAILED),
+        }
+    }
+
+    /// The certificate was verified in the handshake; what is sent (RFC 4422 appendix A) is as whom to act, or nothing.
+    fn external(&self, response: &[u8]) -> LoginStep {
+        let acting_as = match str::from_utf8(response) {
+            Ok(name) if !name.contains('\0') => name,
+            _ => return self.malformed("not a name"),
+        };
+        let user = self.authenticator.external_user(&self.transport);
+        let claim = user.map(|user| self.claim(Mechanism::External, &user, Some(acting_as)));
+        match claim {
+            Some(Ok(claim)) => LoginStep::Reply(self.authenticator.shared.proved(&claim)),
+            Some(Err(reason)) => self.refuse("", reason, FAILED),
+            None => self.refuse("", "the certificate names no user", FAILED),
         }
     }
 

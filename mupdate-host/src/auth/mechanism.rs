@@ -12,19 +12,22 @@ pub(super) enum Mechanism {
         hash: Hash,
         plus: bool,
     },
+    /// By the client's certificate.
+    External,
     Plain,
     Login,
 }
 
 impl Mechanism {
     /// Best first. Cyrus's clients choose by their own measure, whatever the order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Scram { hash: Hash::Sha512, plus: true },
         Self::Scram { hash: Hash::Sha256, plus: true },
         Self::Scram { hash: Hash::Sha1, plus: true },
         Self::Scram { hash: Hash::Sha512, plus: false },
         Self::Scram { hash: Hash::Sha256, plus: false },
         Self::Scram { hash: Hash::Sha1, plus: false },
+        Self::External,
         Self::Plain,
         Self::Login,
     ];
@@ -40,6 +43,7 @@ impl Mechanism {
             Self::Scram { hash: Hash::Sha1, plus: true } => "SCRAM-SHA-1-PLUS",
             Self::Scram { hash: Hash::Sha256, plus: true } => "SCRAM-SHA-256-PLUS",
             Self::Scram { hash: Hash::Sha512, plus: true } => "SCRAM-SHA-512-PLUS",
+            Self::External => "EXTERNAL",
             Self::Plain => "PLAIN",
             Self::Login => "LOGIN",
         }

@@ -40,7 +40,7 @@ use crate::exit::{Code, Fatal};
 use crate::login_cache::LoginCache;
 use crate::password_pool::PasswordPool;
 use crate::scram::{Hash, ScramRecord};
-use crate::users::{LoginSecret, Users};
+use crate::users::{self, LoginSecret, Users};
 use mechanism::Mechanism;
 use saslauthd::{Pool, Saslauthd};
 use strangers::Strangers;
@@ -196,10 +196,19 @@ impl Authenticator {
     fn offers(&self, mechanism: Mechanism, transport: &Transport) -> bool {
         match mechanism {
             Mechanism::Plain | Mechanism::Login => self.passwords_allowed(transport),
+            Mechanism::External => self.external_user(transport).is_some(),
             Mechanism::Scram { hash, plus } => {
                 self.shared.users.load().usual(hash).is_some() && (!plus || self.binds(transport))
             }
         }
+    }
+
+    /// The user whom the client's certificate names.
+    fn external_user(&self, transport: &Transport) -> Option<String> {
+        let names = transport.tls.as_ref()?.client.as_ref()?.names(self.shared.settings.load().auth.external);
+        let users = self.shared.users.load();
+        let mut kept = names.into_iter().filter_map(|name| Some(users::user_name(&name).ok()?.into_owned()));
+        kept.find(|name| users.get(name).is_some())
     }
 
     fn passwords_allowed(&self, transport: &Transport) -> bool {

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::users::NewKeys;
 
+mod external;
 mod scram;
 
 const HERE: Transport = Transport { loopback: true, network: None, tls: None };

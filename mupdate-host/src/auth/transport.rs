@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::config::External;
+
 /// How a peer is connected, as far as logins are concerned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transport {
@@ -43,4 +45,16 @@ pub struct ClientCertificate {
     pub dns_names: Vec<String>,
     /// The mail addresses among the alternative names, in their sequence.
     pub mail_addresses: Vec<String>,
+}
+
+impl ClientCertificate {
+    /// What can be the user's name by this rule, the first choice first.
+    pub(super) fn names(&self, rule: External) -> Vec<String> {
+        match rule {
+            External::Off => Vec::new(),
+            External::CommonName => self.common_name.iter().cloned().collect(),
+            External::DnsName => self.dns_names.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            External::Mail => self.mail_addresses.clone(),
+        }
+    }
 }

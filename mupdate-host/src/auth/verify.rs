@@ -133,7 +133,8 @@ impl Shared {
         Err(self.failed(claim, reason, Duration::ZERO))
     }
 
-    /// An exchange of SCRAM that was [judged](Self::judge) to be right has come to its end.
+    /// An exchange of SCRAM that was [judged](Self::judge) to be right has come to its end, or a certificate speaks for
+    /// the user.
     pub(super) fn proved(&self, claim: &Claim) -> AuthReply {
         self.counters.verified.fetch_add(1, Ordering::Relaxed);
         self.accepted(claim)
@@ -163,7 +164,8 @@ impl Shared {
         self.guesses.succeeded(user, *network, Instant::now());
         match self.authorised(claim) {
             Ok(principal) => {
-                debug!(user, %peer, mechanism, "logged in");
+                let acting_as = claim.acting_as.as_deref();
+                debug!(user, acting_as, %peer, mechanism, "logged in");
                 AuthReply::Accepted { principal: principal.to_owned() }
             }
             Err(refusal) => refusal,
@@ -174,6 +176,12 @@ impl Shared {
     fn authorised<'a>(&self, claim: &'a Claim) -> Result<&'a str, AuthReply> {
         match &claim.acting_as {
             None => Ok(&claim.user),
+            Some(other)
+                if self.settings.load().auth.proxies.contains(&claim.user)
+                    && self.users.load().get(other).is_some() =>
+            {
+                Ok(other)
+            }
             Some(_) => {
                 claim.warn("wants to act as another user");
                 Err(rejected(OTHER_USER))

@@ -27,7 +27,7 @@ use mupdate_core::directory::{FuseLimits, Order, Policy, Roles};
 use mupdate_proto::{CompressLines, Limits, ServerName};
 use toml::de::DeValue;
 
-pub use auth::{AuthSettings, LoginCacheSettings};
+pub use auth::{AuthSettings, External, LoginCacheSettings};
 pub use error::{ConfigError, Problem};
 pub use listen::{ListenAddr, MUPDATE_PORT};
 pub use overrides::Overrides;
@@ -349,6 +349,9 @@ impl Config {
         }
         if self.saslauthd.socket.is_some() && self.saslauthd.users == SaslauthdUsers::All {
             warnings.push("whoever saslauthd knows can log in: name users in auth.saslauthd_users if these are too many".into());
+        }
+        if self.auth.external != External::Off && self.tls.client_certificates == ClientCertificates::Off {
+            warnings.push("auth.external finds no certificate: tls.client_certificates is \"off\"".into());
         }
         if self.readers() < u32::try_from(self.limits.connections).unwrap_or(u32::MAX) {
             warnings.push("store.readers is below limits.connections: reads can fail under load".into());

@@ -108,6 +108,11 @@ fn who_acts_as_another_is_refused_and_only_the_right_password_hears_of_it() {
     assert_eq!(acting("secret", "murder"), accepted());
     assert_eq!(acting("secret", "other"), rejected(OTHER_USER));
     assert_eq!(acting("wrong", "other"), rejected(FAILED));
+    let mut config = undelayed();
+    config.auth.proxies.insert("murder".into());
+    authenticator.reload(with_all_hashes(&["murder", "other"]), &config);
+    assert_eq!(acting("secret", "other"), AuthReply::Accepted { principal: "other".into() });
+    assert_eq!(acting("secret", "nobody"), rejected(OTHER_USER));
 }
 
 /// Salt and iterations as the server tells them.
