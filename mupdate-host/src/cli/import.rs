@@ -108,7 +108,7 @@ fn tell(import: &Import, name: &str, err: &mut impl Write) {
 fn kind(why: &Why) -> &'static str {
     match why {
         Why::OtherRealm => "of another realm",
-        Why::Property(_) => "no password",
+        Why::Property(_) => "of another property",
         Why::NoPassword(_) | Why::Listed => "without a password",
         Why::TwoRealms => "in two realms",
         Why::Twice(_) => "twice",
