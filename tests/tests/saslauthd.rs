@@ -11,7 +11,7 @@ use mupdate_proto::Status;
 use mupdate_tests::{
     client::{Client, ClientError},
     cyrus_sasl::{KNOWN, Saslauthd},
-    daemon::{Daemon, Kind, binary},
+    daemon::{Daemon, Kind, add_user, binary},
     on_both_daemons,
     player::LOGIN,
 };
@@ -91,4 +91,9 @@ fn check_config_looks_for_it(kind: Kind) {
     assert!(check().contains(&warning));
     let _listener = UnixListener::bind(&socket).expect("the folder is ours");
     assert!(!check().contains("auth.saslauthd: "));
+    let data = folder.path().join("data");
+    add_user(kind, &data, "other", "secret");
+    let line = format!("data_dir = '{}'\n{}", data.display(), settings(&socket, ""));
+    std::fs::write(&file, line).expect("the folder is ours");
+    assert!(check().contains("need force_sasl_client_mech: PLAIN"), "{}", check());
 }

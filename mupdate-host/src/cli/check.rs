@@ -32,9 +32,6 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
     for warning in config.warnings() {
         write(out, format_args!("# Warning: {warning}\n"))?;
     }
-    if let Some(warning) = saslauthd_warning(&config.saslauthd) {
-        write(out, format_args!("# Warning: {warning}\n"))?;
-    }
     // What cannot be read keeps the daemon from starting; that is told when it does.
     for Blown { principal, kinds, .. } in fuses::list(&config.data_dir).unwrap_or_default() {
         write(
@@ -59,10 +56,15 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
     sound?;
     let users = users::path(&config.data_dir);
     match Users::load(&config.data_dir) {
-        Ok(users) if users.is_empty() => {
+        Ok(users) if users.is_empty() && config.saslauthd.socket.is_none() => {
             write(out, format_args!("# Warning: there are no users, nobody can log in\n"))
         }
         Ok(found) => {
+            if config.saslauthd.socket.is_some() && !found.is_empty() {
+                let text = "SCRAM is offered, which saslauthd cannot do: clients that prefer it and whose users are in \
+                            auth.saslauthd_users need force_sasl_client_mech: PLAIN";
+                write(out, format_args!("# Warning: {text}\n"))?;
+            }
             for remark in found.uneven().into_iter().chain(roles::remarks(&config, &found)) {
                 write(out, format_args!("# Warning: {remark}\n"))?;
             }
@@ -78,6 +80,9 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
 /// Looks at the files that are named.
 fn check_files(config: &Config, source: &Source, out: &mut Vec<u8>) -> Result<(), Fatal> {
     if let Some(warning) = privileges::config_warning(source.file.as_deref()) {
+        write(out, format_args!("# Warning: {warning}\n"))?;
+    }
+    if let Some(warning) = saslauthd_warning(&config.saslauthd) {
         write(out, format_args!("# Warning: {warning}\n"))?;
     }
     check_tls(config, out)
