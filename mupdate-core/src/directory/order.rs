@@ -230,6 +230,19 @@ mod tests {
     }
 
     #[test]
+    fn no_two_octets_of_names_become_one() {
+        for behind_domain in [true, false] {
+            let table = table(behind_domain);
+            let legal = (1..=u8::MAX).filter(|octet| !b"\r\n".contains(octet));
+            let mut keys: Vec<u8> = legal.map(|octet| table[usize::from(octet)]).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            assert_eq!(keys.len(), 253);
+            assert!(!keys.contains(&0));
+        }
+    }
+
+    #[test]
     fn odd_octets_do_not_collide() {
         let names: [&[u8]; 6] = [b"a!b", b"a\x1Db", b"a.b", b"a\x1Fb", b"a\x1D!\x1D", b"a\x1F!\x1F."];
         for name in names {

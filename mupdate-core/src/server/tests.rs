@@ -26,13 +26,20 @@ struct Peer {
 
 impl Peer {
     fn new(change: impl FnOnce(&mut ServerConfig)) -> Self {
+        Self::of(ServerSession::new, change)
+    }
+
+    fn of(
+        session: fn(Arc<ServerConfig>, LayerFacts, Instant) -> ServerSession,
+        change: impl FnOnce(&mut ServerConfig),
+    ) -> Self {
         let mut config = ServerConfig { host: "h".into(), ..ServerConfig::default() };
         change(&mut config);
         let facts = LayerFacts { mechanisms: vec!["PLAIN".into()], starttls: true, ..LayerFacts::default() };
         // Instants can only be had from the clock; what the session does depends on their differences alone.
         #[expect(clippy::disallowed_methods)]
         let now = Instant::now();
-        Self { session: ServerSession::new(Arc::new(config), facts, now), out: BytesMut::new(), now }
+        Self { session: session(Arc::new(config), facts, now), out: BytesMut::new(), now }
     }
 
     fn logged_in(change: impl FnOnce(&mut ServerConfig)) -> Self {
@@ -289,6 +296,16 @@ fn the_banner_comes_again_inside_tls_and_nothing_may_be_injected() {
     let mut peer = Peer::new(|_| ());
     assert_eq!(peer.send("S STARTTLS\r\nX NOOP\r\n"), Output::Closed(Reason::Injected(Layer::Tls)));
     assert!(!peer.take().contains('X'));
+}
+
+#[test]
+fn a_connection_that_begins_with_tls_is_greeted_inside() {
+    let mut peer = Peer::of(ServerSession::behind_tls, |_| ());
+    assert!(matches!(peer.poll(), Output::Blocked(_)));
+    assert_eq!(peer.take(), "");
+    peer.session.resume(LayerFacts { tls: true, ..LayerFacts::default() }, peer.now);
+    assert_eq!(peer.poll(), Output::Blocked(On::Input));
+    assert!(peer.take().contains("* OK MUPDATE \"h\""));
 }
 
 #[test]
