@@ -19,6 +19,7 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
+use sha2::{Digest, Sha256};
 
 /// The name in the certificates of servers.
 pub const SERVER: &str = "mupdate.example.org";
@@ -209,6 +210,12 @@ impl Caller {
     /// Which version of TLS.
     pub fn version(&self) -> Option<ProtocolVersion> {
         self.0.protocol_version()
+    }
+
+    /// The channel binding `tls-server-end-point`, of a certificate that is signed with SHA-256.
+    pub fn server_end_point(&self) -> Vec<u8> {
+        let shown = self.0.peer_certificates().and_then(<[_]>::first).expect("a server shows a certificate");
+        Sha256::digest(shown).to_vec()
     }
 
     /// The channel binding `tls-exporter`, as the client computes it.
