@@ -13,6 +13,7 @@ mod imap;
 mod murder;
 mod pair;
 mod sandbox;
+mod sasl;
 mod scenarios;
 mod syslog;
 mod tls;
@@ -43,8 +44,12 @@ const SCENARIOS: [Scenario; 10] = [
 /// What goes well only where principals have roles.
 const WITH_ROLES: [Scenario; 1] = [("pair_and_a_user_that_leaves", pair::a_user_leaves)];
 
+/// A scenario that makes its own murder.
+type Whole = fn(Kind);
+
 /// Scenarios whose MUPDATE server takes no password in the clear.
-const ENCRYPTED: [(&str, fn(Kind)); 3] = [
+const ENCRYPTED: [(&str, Whole); 4] = [
+    ("by_every_mechanism", sasl::by_every_mechanism),
     ("tls_starttls", tls::starttls),
     ("tls_from_the_start", tls::from_the_start),
     ("tls_shows_certificates", tls::shows_certificates),

@@ -1,6 +1,9 @@
 //! Cyrus over TLS, to a server that takes no password in the clear.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use mupdate_tests::{
     daemon::{Kind, Signal},
@@ -17,16 +20,18 @@ use super::{
 const ENCRYPTED: &str = "encrypted";
 
 /// The authority's certificate, where Cyrus can read it.
-fn authority_file(murder: &Murder, authority: &Authority) -> PathBuf {
+pub fn authority_file(murder: &Murder, authority: &Authority) -> PathBuf {
     let file = murder.folder().join("authority.pem");
     fs::write(&file, authority.pem()).expect("the folder is ours");
     file
 }
 
 /// Points an installation to the server, with what it needs for TLS.
-fn point(cyrus: &mut Cyrus, server: &str, authority: &PathBuf) {
+pub fn point(cyrus: &mut Cyrus, server: &str, authority: &Path) {
     cyrus.option("mupdate_server", server);
     cyrus.option("tls_client_ca_file", &authority.display().to_string());
+    // It turns to TLS only where it could not log in without, and SCRAM goes without.
+    cyrus.option("mupdate-remote_mechs", "PLAIN");
 }
 
 /// With a mechanism that is offered only then, Cyrus turns to TLS by itself.
