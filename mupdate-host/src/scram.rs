@@ -130,7 +130,7 @@ impl ScramRecord {
         Ok(Self::derive(hash, password, salt, iterations))
     }
 
-    fn derive(hash: Hash, password: &[u8], salt: Vec<u8>, iterations: u32) -> Self {
+    pub(crate) fn derive(hash: Hash, password: &[u8], salt: Vec<u8>, iterations: u32) -> Self {
         let salted = hash.salted(password, &salt, iterations);
         let client_key = Zeroizing::new(hash.mac(&salted, b"Client Key"));
         let (stored_key, server_key) = (hash.digest(&client_key), hash.mac(&salted, b"Server Key"));

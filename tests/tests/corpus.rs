@@ -9,7 +9,7 @@ use std::time::Instant;
 use mupdate_core::client::harness as client;
 use mupdate_core::directory::harness as directory;
 use mupdate_core::server::harness as server;
-use mupdate_host::{config, deflate, users};
+use mupdate_host::{auth, config, deflate, users};
 use mupdate_proto::harness as proto;
 
 /// A fuzz target and what it calls.
@@ -28,6 +28,7 @@ const TARGETS: &[Target] = &[
     ("orders", directory::order_keys),
     ("responses", proto::response_round_trip),
     ("sasl", proto::sasl),
+    ("scram", auth::harness::scram),
     ("session", |data| server::operations(data, Instant::now())),
     ("users", users::harness::file),
 ];

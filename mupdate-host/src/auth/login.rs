@@ -44,6 +44,8 @@ pub struct Login {
     transport: Transport,
     peer: Arc<str>,
     exchange: Exchange,
+    /// The peer has tried to log in.
+    tried: bool,
 }
 
 /// What is under way.
@@ -113,7 +115,7 @@ pub(super) fn sasl_config() -> Result<Arc<SASLConfig>, SASLError> {
 
 impl Login {
     pub(super) fn new(authenticator: Arc<Authenticator>, transport: Transport, peer: Arc<str>) -> Self {
-        Self { authenticator, transport, peer, exchange: Exchange::Nothing }
+        Self { authenticator, transport, peer, exchange: Exchange::Nothing, tried: false }
     }
 
     /// The mechanisms offered on this connection now, for the banner.
@@ -125,6 +127,13 @@ impl Login {
     pub fn encrypted(&mut self, facts: Arc<TlsFacts>) {
         self.transport.tls = Some(facts);
         self.exchange = Exchange::Nothing;
+    }
+
+    /// The peer is gone, and nobody was logged in.
+    pub fn left(&self) {
+        if !self.tried {
+            self.authenticator.left_without_a_try(&self.transport, &self.peer);
+        }
     }
 
     /// Takes a step of an exchange; quick, and never waits.
@@ -141,6 +150,7 @@ impl Login {
 
     fn start(&mut self, mechanism: &str, initial: Option<Zeroizing<Vec<u8>>>) -> LoginStep {
         self.exchange = Exchange::Nothing;
+        self.tried = true;
         let Some(mechanism) = Mechanism::named(mechanism) else {
             return LoginStep::Reply(rejected(UNAVAILABLE));
         };

@@ -5,6 +5,7 @@
 //! or on threads of its own.
 
 mod claim;
+mod expiring;
 pub mod guesses;
 #[cfg(feature = "harness")]
 #[doc(hidden)]
@@ -13,6 +14,7 @@ mod login;
 mod mechanism;
 mod saslauthd;
 mod scram;
+mod silent;
 mod strangers;
 mod transport;
 mod verify;
@@ -67,6 +69,7 @@ pub struct Authenticator {
     elsewhere: ArcSwapOption<Pool>,
     sasl: Arc<SASLConfig>,
     strangers: Strangers,
+    told: silent::Told,
 }
 
 /// What the hashing threads need too.
@@ -153,7 +156,8 @@ impl Authenticator {
         .map_err(|error| refused(&error))?;
         let sasl = login::sasl_config().map_err(|error| refused(&error))?;
         let (elsewhere, strangers) = (ArcSwapOption::empty(), Strangers::new(secret));
-        let authenticator = Self { shared, pool, elsewhere, sasl, strangers };
+        let told = silent::Told::default();
+        let authenticator = Self { shared, pool, elsewhere, sasl, strangers, told };
         authenticator.ask_elsewhere(config).map_err(|error| refused(&error))?;
         Ok(Arc::new(authenticator))
     }

@@ -254,6 +254,11 @@ impl Requests {
         self.pacing.as_ref()?.moment
     }
 
+    /// The session is over, and nobody had logged in.
+    pub fn left(&self) {
+        self.login.left();
+    }
+
     /// The session is over: whoever hears of that finds the user's place free. (That of the connection itself is free
     /// when nothing of it is left.)
     pub fn log_out(&mut self) {

@@ -18,6 +18,9 @@ impl Link {
 
     pub(super) fn log_end(&self, reason: &Reason) {
         let (connection, peer, user) = (self.place.number(), self.requests.peer(), self.session.principal());
+        if user.is_none() {
+            self.requests.left();
+        }
         match reason {
             Reason::Logout | Reason::EndOfInput => debug!(connection, %peer, user, ?reason, "closed"),
             Reason::Protocol(text) => {

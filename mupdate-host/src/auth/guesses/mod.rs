@@ -24,15 +24,13 @@
 //! Nothing here asks whether a user exists, so neither texts nor times tell. Memory is bounded: of too many counters those
 //! that would be forgotten first go, which are the ones of strangers with a single failure and not the one that matters.
 
-mod expiring;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use self::expiring::Expiring;
+use super::expiring::Expiring;
 use super::shown;
 use crate::config::LimitSettings;
 use crate::sync::{Mutex, lock};

@@ -45,7 +45,8 @@ impl Exchange {
         Ok(Self::with_nonce(record, binding, first, &encode_base64(&drawn)))
     }
 
-    fn with_nonce(
+    /// The same, with what the server has drawn.
+    pub fn with_nonce(
         record: ScramRecord,
         binding: Option<Vec<u8>>,
         first: &ClientFirst<'_>,
