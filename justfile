@@ -138,7 +138,7 @@ sanitize:
     export RUSTFLAGS="-Zsanitizer=address" CFLAGS="-fsanitize=address -fno-omit-frame-pointer"
     reports=$CARGO_TARGET_DIR/reports
     rm -rf "$reports" && mkdir -p "$reports"
-    export ASAN_OPTIONS="log_path=$reports/asan"
+    export ASAN_OPTIONS="log_path=$reports/asan" MUPDATE_TESTS_UNCONFINED=1
     cargo +nightly build --locked -p mupdate-smol -p mupdate-sync
     cargo +nightly test --locked -p mupdate-host
     # The tests would build the daemons anew, without all this: give them a cargo that leaves them as they are. (insta

@@ -4,7 +4,14 @@
 //! [`cli`](crate::cli)), then the addresses, then the data directory, and the first user last. Whatever needs root comes
 //! before root is given up, and no thread is started before that.
 
-use std::{io, process, sync::Arc, time::Duration};
+use std::{
+    io,
+    num::NonZero,
+    process,
+    sync::{Arc, OnceLock},
+    thread::available_parallelism,
+    time::Duration,
+};
 
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use tracing::{error, info, warn};
@@ -14,7 +21,7 @@ use crate::{
     config::Config,
     exit::{Code, Fatal},
     listen::{Listener, Listeners, SocketFiles},
-    privileges::{self, Account},
+    privileges::{self, Account, Reach},
     service::{Service, unopened, unreadable},
     store,
     tls::Tls,
@@ -77,6 +84,12 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
     for warning in privileges::data_dir_warnings(&config.data_dir) {
         warn!("{warning}");
     }
+    // Asked for before the files are out of reach that tell.
+    processors();
+    let reach = config.sandbox.then(|| Reach::of(config, serve.source.file.as_deref(), files.paths()));
+    if let Some(reach) = &reach {
+        privileges::confine(reach);
+    }
     let mut runtime = runtime().map_err(|error| no_means("wait for signals", &error))?;
     let files = Arc::new(files);
     let capacity = capacity(files_allowed, R::FILES);
@@ -108,7 +121,7 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
         user.announce(&config.server_name, config.port());
     }
     while runtime.wait().map_err(|error| no_means("wait for signals", &error))? == Signal::Reload {
-        reload(&mut serve, &service);
+        reload(&mut serve, &service, reach.as_ref());
     }
     info!(connections = service.connections.count(), "stopping");
     runtime.stop_accepting();
@@ -140,8 +153,8 @@ fn give_up_root(account: Option<&Account>, config: &Config, sockets: &SocketFile
 }
 
 /// All or nothing: a mistake in one file leaves everything as it was.
-fn reload(serve: &mut Serve, service: &Service) {
-    match try_reload(serve, service) {
+fn reload(serve: &mut Serve, service: &Service, reach: Option<&Reach>) {
+    match try_reload(serve, service, reach) {
         Ok(waiting) if waiting.is_empty() => {}
         Ok(waiting) => {
             warn!(settings = waiting.join(", "), "changed, but kept as they are until a restart");
@@ -151,9 +164,18 @@ fn reload(serve: &mut Serve, service: &Service) {
 }
 
 /// Everything is read before anything is taken over. Returns the settings that wait for a restart.
-fn try_reload(serve: &mut Serve, service: &Service) -> Result<Vec<&'static str>, Fatal> {
+fn try_reload(
+    serve: &mut Serve,
+    service: &Service,
+    reach: Option<&Reach>,
+) -> Result<Vec<&'static str>, Fatal> {
     let users = Users::load(&serve.config.data_dir)?;
     let (config, waiting) = serve.reread()?;
+    let needed = Reach::of(&config, serve.source.file.as_deref(), []);
+    if let Some(folder) = reach.and_then(|reach| reach.beyond(&needed)) {
+        let text = format!("{} is out of reach since the start (sandbox); restart instead", folder.display());
+        return Err(Fatal::new(Code::NoPerm, text));
+    }
     let tls = Tls::load(&config, service.settings().tls.as_ref())?;
     if let Some(tls) = &tls {
         tls.log_remarks();
@@ -185,6 +207,12 @@ fn raise_open_files() -> Option<u64> {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
     }
+}
+
+/// How many processors this process may use. The first answer is kept: part of it stands in files.
+pub fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| available_parallelism().map_or(1, NonZero::get))
 }
 
 /// How many connections the open files suffice for, at `each` files a connection.

@@ -2,9 +2,7 @@
 
 use std::{
     io::Write,
-    num::NonZero,
     sync::{Arc, Mutex, PoisonError},
-    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
@@ -138,7 +136,7 @@ impl Service {
         };
         let writer = Writer::spawn(store.clone(), authority, Arc::clone(&feeds), options, on_fatal)
             .map_err(|error| Fatal::new(Code::OsErr, format!("cannot start the writer's thread: {error}")))?;
-        let processors = available_parallelism().map_or(1, NonZero::get);
+        let processors = crate::daemon::processors();
         let service = Self {
             store,
             writer,

@@ -7,13 +7,7 @@ mod accept;
 mod connection;
 mod signal;
 
-use std::{
-    io,
-    num::NonZero,
-    process::ExitCode,
-    sync::Arc,
-    thread::{self, available_parallelism},
-};
+use std::{io, process::ExitCode, sync::Arc, thread};
 
 use async_io::Async;
 use mupdate_host::{
@@ -59,7 +53,7 @@ impl Runtime for Smol {
         }
         // One more than there are turns for long work and for handshakes, which are as many as processors each: short work
         // always finds one that is free, and the system shares out the processors.
-        let threads = 2 * available_parallelism().map_or(1, NonZero::get) + 1;
+        let threads = 2 * daemon::processors() + 1;
         for number in 0..threads {
             let executor = Arc::clone(&executor);
             thread::Builder::new()

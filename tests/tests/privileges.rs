@@ -17,6 +17,7 @@ on_both_daemons!(
     root_is_given_up_for_good,
     what_the_user_cannot_read_is_said,
     nobody_looks_into_it,
+    it_reaches_no_further_than_its_files,
     root_stays_root_with_a_warning,
 );
 
@@ -137,6 +138,28 @@ fn nobody_looks_into_it(kind: Kind) {
     if !rustix::process::geteuid().is_root() {
         fs::read_dir(format!("/proc/{}/fd", daemon.process())).expect_err("it is root's");
     }
+}
+
+/// What the log says of the sandbox is what the kernel says of each thread, and a certificate out of reach is told of.
+fn it_reaches_no_further_than_its_files(kind: Kind) {
+    let mut daemon = Daemon::start(kind, "");
+    let said = daemon.wait_for_log(" sandbox files=");
+    if !said.contains("files=\"confined") || !said.contains("calls=\"confined\"") {
+        return println!("SKIPPED: this kernel has no sandbox to offer: {said}");
+    }
+    assert!(of_each_thread(&daemon, "Seccomp").iter().all(|said| said == "2"));
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    let pem = elsewhere.path().join("pem").display().to_string();
+    fs::write(&pem, "").expect("a folder of ours");
+    fs::write(daemon.config_file(), format!("tls.certificate = \"{pem}\"\ntls.key = \"{pem}\"\n"))
+        .expect("ours");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for_log("is out of reach since the start (sandbox); restart instead");
+    Client::login(daemon.connect()).expect("it serves").activate("user.a", "be1!x", "a").expect("it writes");
+    fs::write(daemon.config_file(), "sandbox = false\n").expect("ours");
+    assert!(daemon.terminate().success());
+    daemon.start_again();
+    assert!(of_each_thread(&daemon, "Seccomp").iter().all(|said| said == "0"));
 }
 
 fn root_stays_root_with_a_warning(kind: Kind) {

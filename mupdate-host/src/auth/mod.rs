@@ -23,7 +23,6 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -123,7 +122,7 @@ impl Authenticator {
     /// # Errors
     /// The operating system refuses threads or memory.
     pub fn new(users: Users, secret: LoginSecret, config: &Config) -> Result<Arc<Self>, Fatal> {
-        let threads = available_parallelism().map_or(1, usize::from);
+        let threads = crate::daemon::processors();
         Self::with_pool(users, secret, config, threads, WAITING)
     }
 

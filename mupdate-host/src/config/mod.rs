@@ -50,6 +50,8 @@ pub struct Config {
     pub user: Option<String>,
     /// With which group, if not the user's own.
     pub group: Option<String>,
+    /// The process opens and calls no more than it needs.
+    pub sandbox: bool,
     /// Where to listen; never empty.
     pub listen: Vec<ListenAddr>,
     /// Where to listen for connections that begin with TLS.
@@ -156,6 +158,7 @@ impl Default for Config {
             data_dir: "mupdate-data".into(),
             user: None,
             group: None,
+            sandbox: true,
             listen: vec![ListenAddr::Tcp((std::net::Ipv4Addr::LOCALHOST, MUPDATE_PORT).into())],
             listen_tls: Vec::new(),
             authority: AuthorityKind::Local,
@@ -217,6 +220,7 @@ const NAMES: Names = &[
             "data_dir",
             "user",
             "group",
+            "sandbox",
             "listen",
             "listen_tls",
             "authority",
@@ -377,6 +381,7 @@ impl Config {
         top.read("user", &mut self.user, name);
         top.read("group", &mut self.group, name);
         top.require("group", "user", self.group.is_none() || self.user.is_some());
+        top.read("sandbox", &mut self.sandbox, truth);
         top.read("listen", &mut self.listen, |value| match list(value)? {
             none if none.is_empty() => Err("at least one is needed".into()),
             addresses => Ok(addresses),

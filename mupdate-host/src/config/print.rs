@@ -28,6 +28,7 @@ impl fmt::Display for Config {
         writeln!(f, "data_dir = {}", quoted(&self.data_dir.display()))?;
         writeln!(f, "user = {}", quoted(&self.user.as_deref().unwrap_or_default()))?;
         writeln!(f, "group = {}", quoted(&self.group.as_deref().unwrap_or_default()))?;
+        writeln!(f, "sandbox = {}", self.sandbox)?;
         writeln!(f, "listen = [{}]", listeners(&self.listen))?;
         writeln!(f, "listen_tls = [{}]", listeners(&self.listen_tls))?;
         writeln!(f, "authority = {}", quoted(&authority))?;

@@ -8,8 +8,8 @@ impl Config {
     ///
     /// A reload takes over the limits (but `batch`), `allow_plaintext`, `compress`, `software`, `[orders]`, `[roles]`,
     /// `[fuse]`, `[streams]`, `[auth]`, `[tls]` and the levels of `log`. Limits and TLS count for new connections. It
-    /// keeps `server_name`, `data_dir`, `user`, `group`, `listen`, `listen_tls`, `authority`, `policy`, `limits.batch`,
-    /// `[store]` and `[login_cache]`.
+    /// keeps `server_name`, `data_dir`, `user`, `group`, `sandbox`, `listen`, `listen_tls`, `authority`, `policy`,
+    /// `limits.batch`, `[store]` and `[login_cache]`.
     #[must_use]
     pub fn reloaded(&self, fresh: Self) -> (Self, Vec<&'static str>) {
         let mut next = fresh;
@@ -18,6 +18,7 @@ impl Config {
         keep(&mut next.data_dir, &self.data_dir, "data_dir", &mut waiting);
         keep(&mut next.user, &self.user, "user", &mut waiting);
         keep(&mut next.group, &self.group, "group", &mut waiting);
+        keep(&mut next.sandbox, &self.sandbox, "sandbox", &mut waiting);
         keep(&mut next.listen, &self.listen, "listen", &mut waiting);
         keep(&mut next.listen_tls, &self.listen_tls, "listen_tls", &mut waiting);
         keep(&mut next.authority, &self.authority, "authority", &mut waiting);

@@ -6,6 +6,7 @@
 //! thread does.
 
 mod account;
+mod confine;
 mod handover;
 
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
@@ -17,8 +18,11 @@ use rustix::{
 };
 use tracing::warn;
 
-pub use self::account::Account;
 pub(crate) use self::handover::hand_over;
+pub use self::{
+    account::Account,
+    confine::{Reach, confine},
+};
 
 /// What this process makes is its user's alone, unless it says otherwise.
 const UMASK: Mode = Mode::RWXG.union(Mode::RWXO);
