@@ -117,7 +117,7 @@ pub struct LoginCounts {
 
 impl Authenticator {
     /// An authenticator for these users, with a hashing thread per core. By the secret, who does not exist is told from
-    /// nobody ([`users::login_secret`](crate::users::login_secret)).
+    /// nobody ([`users::login_secret`]).
     ///
     /// # Errors
     /// The operating system refuses threads or memory.
