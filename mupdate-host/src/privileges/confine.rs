@@ -97,7 +97,7 @@ fn folder(path: &Path) -> PathBuf {
     }
 }
 
-/// Reach no further than this, and call nothing of [`CALLS`]. What the kernel does not have is left out, and logged.
+/// Reach no further than this, and call nothing of `CALLS`. What the kernel does not have is left out, and logged.
 pub fn confine(reach: &Reach) {
     let files = match restrict(reach) {
         Ok(status) => match status.ruleset {
