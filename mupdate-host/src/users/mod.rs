@@ -31,6 +31,10 @@ use crate::scram::{self, Hash, ScramRecord};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Users {
     keys: BTreeMap<String, Keys>,
+    /// What [`usual`](Self::usual) says. Both are asked for with every connection, and found once.
+    usual: BTreeMap<Hash, (u32, usize)>,
+    /// What [`slowest`](Self::slowest) says, if anybody has a password.
+    slowest: Option<(Hash, u32)>,
 }
 
 /// The users file in this data directory.
@@ -65,7 +69,25 @@ impl Users {
                 Err(reason) => wrong.push(WrongLine { line: index + 1, reason }),
             }
         }
-        if wrong.is_empty() { Ok(users) } else { Err(wrong) }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        users.usual = Hash::ALL.into_iter().filter_map(|hash| Some((hash, users.most(hash)?))).collect();
+        let checks = users.keys.values().filter_map(Keys::for_password);
+        users.slowest = checks
+            .map(|record| (record.iterations(), record.hash()))
+            .max()
+            .map(|(times, hash)| (hash, times));
+        Ok(users)
+    }
+
+    /// What most keys for this hash look like.
+    fn most(&self, hash: Hash) -> Option<(u32, usize)> {
+        let mut counts = BTreeMap::<_, usize>::new();
+        for record in self.keys.values().filter_map(|keys| keys.of(hash)) {
+            *counts.entry((record.iterations(), record.salt().len())).or_default() += 1;
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(look, _)| look)
     }
 
     /// What is kept of this user's password. The name has to be in the form that [`user_name`] gives.
@@ -85,18 +107,12 @@ impl Users {
 
     /// The slowest check of a password among them, as hash and iterations.
     pub fn slowest(&self) -> (Hash, u32) {
-        let checks = self.keys.values().filter_map(Keys::for_password);
-        let slowest = checks.max_by_key(|record| (record.iterations(), record.hash()));
-        slowest.map_or((Hash::Sha256, scram::ITERATIONS), |record| (record.hash(), record.iterations()))
+        self.slowest.unwrap_or((Hash::Sha256, scram::ITERATIONS))
     }
 
     /// What most keys for this hash look like, as iterations and octets of the salt; `None` if nobody has any.
     pub fn usual(&self, hash: Hash) -> Option<(u32, usize)> {
-        let mut counts = BTreeMap::<_, usize>::new();
-        for record in self.keys.values().filter_map(|keys| keys.of(hash)) {
-            *counts.entry((record.iterations(), record.salt().len())).or_default() += 1;
-        }
-        counts.into_iter().max_by_key(|(_, count)| *count).map(|(look, _)| look)
+        self.usual.get(&hash).copied()
     }
 
     /// A warning if clients are offered a hash that some users with a password have no keys for. A client takes the best
