@@ -42,17 +42,17 @@ pub fn file(data: &[u8]) {
 fn edited(text: &str, users: &Users, name: &str) {
     let keys: Keys = RECORD.parse().expect("keys");
     let there = users.get(name).is_some();
-    let mut expected = users.clone();
-    expected.keys.insert(name.to_owned(), keys);
+    let mut expected = users.keys.clone();
+    expected.insert(name.to_owned(), keys);
     let line = format!("{name}:{RECORD}");
     let (with, found) =
         edit(Path::new("users"), text, name, Some(&line)).expect("nothing is wrong with the file");
     assert_eq!(found, there);
-    assert_eq!(Users::parse(&with).as_ref(), Ok(&expected), "with a user");
+    assert_eq!(Users::parse(&with).as_ref(), Ok(&Users::of(expected.clone())), "with a user");
 
-    expected.keys.remove(name);
+    expected.remove(name);
     let (without, found) =
         edit(Path::new("users"), &with, name, None).expect("nothing is wrong with the file");
     assert!(found);
-    assert_eq!(Users::parse(&without), Ok(expected), "without it");
+    assert_eq!(Users::parse(&without), Ok(Users::of(expected)), "without it");
 }

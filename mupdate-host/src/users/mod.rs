@@ -58,36 +58,32 @@ impl Users {
     /// # Errors
     /// Every line that is wrong.
     pub fn parse(text: &str) -> Result<Self, Vec<WrongLine>> {
-        let (mut users, mut wrong) = (Self::default(), Vec::new());
+        let (mut users, mut wrong) = (BTreeMap::new(), Vec::new());
         for (index, line) in text.lines().enumerate() {
             match parse_line(line) {
                 Ok(None) => {}
-                Ok(Some((name, _))) if users.keys.contains_key(name.as_ref()) => {
+                Ok(Some((name, _))) if users.contains_key(name.as_ref()) => {
                     wrong.push(WrongLine { line: index + 1, reason: "this user has a line already".into() });
                 }
-                Ok(Some((name, keys))) => drop(users.keys.insert(name.into_owned(), keys)),
+                Ok(Some((name, keys))) => drop(users.insert(name.into_owned(), keys)),
                 Err(reason) => wrong.push(WrongLine { line: index + 1, reason }),
             }
         }
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        users.usual = Hash::ALL.into_iter().filter_map(|hash| Some((hash, users.most(hash)?))).collect();
-        let checks = users.keys.values().filter_map(Keys::for_password);
-        users.slowest = checks
+        Ok(Self::of(users))
+    }
+
+    /// These users, and what is asked for of all of them.
+    fn of(keys: BTreeMap<String, Keys>) -> Self {
+        let usual = Hash::ALL.into_iter().filter_map(|hash| Some((hash, most(&keys, hash)?))).collect();
+        let checks = keys.values().filter_map(Keys::for_password);
+        let slowest = checks
             .map(|record| (record.iterations(), record.hash()))
             .max()
             .map(|(times, hash)| (hash, times));
-        Ok(users)
-    }
-
-    /// What most keys for this hash look like.
-    fn most(&self, hash: Hash) -> Option<(u32, usize)> {
-        let mut counts = BTreeMap::<_, usize>::new();
-        for record in self.keys.values().filter_map(|keys| keys.of(hash)) {
-            *counts.entry((record.iterations(), record.salt().len())).or_default() += 1;
-        }
-        counts.into_iter().max_by_key(|(_, count)| *count).map(|(look, _)| look)
+        Self { keys, usual, slowest }
     }
 
     /// What is kept of this user's password. The name has to be in the form that [`user_name`] gives.
