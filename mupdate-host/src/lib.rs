@@ -4,6 +4,7 @@
 //! Out of scope: sockets that move octets, executors and threads per connection. Those are the daemons.
 #![deny(unsafe_code)]
 
+pub mod admin;
 pub mod auth;
 pub mod authority;
 pub mod cli;

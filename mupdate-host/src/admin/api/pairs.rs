@@ -1,0 +1,63 @@
+//! `GET /v1/pairs`: who speaks for which server name, and how far a replica lags behind.
+
+use serde::{Deserialize, Serialize};
+
+use super::Text;
+
+/// A server name, and who has lately spoken for it. Two members of a replicated pair speak for the same one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// The name that their locations begin with.
+    pub server: Text,
+    /// Its participants: who leads comes first.
+    pub speakers: Vec<Speaker>,
+    /// When the lead last changed, if it ever did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lead_changed_ms: Option<u64>,
+    /// How long after a change its echo came. Left out while there was none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lag: Option<Lag>,
+    /// Changes that have had no echo yet, for as long as is waited for one: if the lead changed now, these might be lost.
+    pub missing: u64,
+    /// How long the oldest of them has waited.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub oldest_missing_ms: Option<u64>,
+    /// The configuration declares this pair.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub declared: bool,
+}
+
+/// A participant: a user at an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Speaker {
+    /// Who it logs in as.
+    pub user: String,
+    /// Its address, without a port.
+    pub address: String,
+    /// It makes the changes; the others echo them.
+    pub leads: bool,
+    /// What it said that changed something.
+    pub changes: u64,
+    /// What it said that was so already: echoes.
+    pub echoes: u64,
+    /// When it last spoke.
+    pub last_ms: u64,
+    /// It is not among those whom the configuration declares for this pair.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub stranger: bool,
+}
+
+/// Times between changes and their echoes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lag {
+    /// How many echoes there were.
+    pub count: u64,
+    /// Half came within this time.
+    pub p50_ms: u64,
+    /// 99 of 100.
+    pub p99_ms: u64,
+    /// All of them.
+    pub max_ms: u64,
+    /// The last one.
+    pub last_ms: u64,
+}
