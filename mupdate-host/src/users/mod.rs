@@ -145,6 +145,15 @@ impl Users {
     }
 }
 
+/// What most keys for this hash look like.
+fn most(keys: &BTreeMap<String, Keys>, hash: Hash) -> Option<(u32, usize)> {
+    let mut counts = BTreeMap::<_, usize>::new();
+    for record in keys.values().filter_map(|keys| keys.of(hash)) {
+        *counts.entry((record.iterations(), record.salt().len())).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count).map(|(look, _)| look)
+}
+
 /// The user and keys of a line; `None` where it has none.
 fn parse_line(line: &str) -> Result<Option<(Cow<'_, str>, Keys)>, String> {
     let line = line.trim();
