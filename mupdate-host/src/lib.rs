@@ -8,6 +8,7 @@ pub mod admin;
 pub mod auth;
 pub mod authority;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod connections;
 pub mod daemon;

@@ -4,4 +4,4 @@
 //! [`client`] that waits for its answers, for tools and tests.
 #![forbid(unsafe_code)]
 
-pub mod client;
+pub use mupdate_host::client;
