@@ -23,6 +23,7 @@ use crate::{
     link::{Clients, Peer, Turns},
     listen::Entrance,
     pace::{Paces, Rate},
+    pairs::Pairs,
     permits::Permits,
     store::{OpenError, Store, StoreError, StoreOptions},
     tls::Tls,
@@ -46,6 +47,8 @@ pub struct Service {
     pub permits: Arc<Permits>,
     /// And how much of it at a time.
     pub fuses: Arc<FuseBox>,
+    /// Who speaks for which server.
+    pub pairs: Arc<Pairs>,
     /// Who checks logins.
     pub auth: Arc<Authenticator>,
     /// Who is connected.
@@ -127,11 +130,13 @@ impl Service {
             Fatal::new(Code::IoErr, format!("cannot read {}/fuses: {error}", config.data_dir.display()))
         })?;
         let fuses = Arc::new(fuses);
+        let pairs = Arc::new(Pairs::new(&config.pairs));
         let options = WriterOptions {
             policy: config.policy,
             batch: config.limits.batch,
             permits: Arc::clone(&permits),
             fuses: Arc::clone(&fuses),
+            pairs: Arc::clone(&pairs),
             ..WriterOptions::default()
         };
         let writer = Writer::spawn(store.clone(), authority, Arc::clone(&feeds), options, on_fatal)
@@ -143,6 +148,7 @@ impl Service {
             feeds,
             permits,
             fuses,
+            pairs,
             auth,
             connections: Arc::default(),
             clients: Arc::default(),
@@ -164,6 +170,7 @@ impl Service {
         self.store.set_orders(config.orders.clone());
         self.permits.replace(config.roles.clone());
         self.fuses.set_limits(config.fuse);
+        self.pairs.declare(&config.pairs);
         if let Err(error) = self.fuses.reread() {
             warn!(%error, "the files of fuses cannot be read; released fuses are seen one by one");
         }

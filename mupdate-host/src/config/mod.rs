@@ -11,6 +11,7 @@ mod fuse;
 pub mod harness;
 mod listen;
 mod overrides;
+mod pairs;
 mod print;
 mod read;
 mod reload;
@@ -35,6 +36,7 @@ pub use saslauthd::{SaslauthdSettings, SaslauthdUsers};
 pub use tls::{ClientCertificates, TlsSettings, TlsVersion};
 
 use crate::logging::LogSettings;
+use crate::pairs::PairSettings;
 use read::{
     Document, Names, Section, list, millis, name, number, octets, parsed, seconds, text, truth, unless_zero,
 };
@@ -88,6 +90,8 @@ pub struct Config {
     pub roles: Roles,
     /// How many names one principal may take over or delete.
     pub fuse: FuseLimits,
+    /// Who speaks for which server name.
+    pub pairs: PairSettings,
 }
 
 /// Who decides about changes: `authority`.
@@ -177,6 +181,7 @@ impl Default for Config {
             tls: TlsSettings::default(),
             roles: Roles::default(),
             fuse: FuseLimits::default(),
+            pairs: PairSettings::default(),
         }
     }
 }
@@ -238,6 +243,7 @@ const NAMES: Names = &[
             "tls",
             "roles",
             "fuse",
+            "pairs",
         ],
     ),
     (
@@ -270,6 +276,7 @@ const NAMES: Names = &[
     ("store", &["map_size", "tombstones", "readers"]),
     ("orders", &["*"]),
     ("roles", &["*"]),
+    ("pairs", &["echo_seconds", "*"]),
     ("fuse", &fuse::NAMES),
     ("auth", &AuthSettings::NAMES),
     ("login_cache", &["entries", "seconds"]),
@@ -314,6 +321,7 @@ impl Config {
         config.tls.read(&root.table("tls"));
         fuse::read(&mut config.fuse, &root.table("fuse"));
         root.table("roles").read_all(|user, role| roles::read(&mut config.roles, user, role));
+        root.table("pairs").read_all(|server, members| pairs::read(&mut config.pairs, server, members));
         let problems = document.problems();
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }

@@ -88,6 +88,7 @@ impl fmt::Display for Config {
             writeln!(f, "{} = {}", quoted(server), quoted(order))?;
         }
         super::fuse::print(&self.fuse, f)?;
-        super::roles::print(&self.roles, f)
+        super::roles::print(&self.roles, f)?;
+        super::pairs::print(&self.pairs, f)
     }
 }

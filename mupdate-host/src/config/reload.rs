@@ -7,7 +7,7 @@ impl Config {
     /// differ but wait for a restart.
     ///
     /// A reload takes over the limits (but `batch`), `allow_plaintext`, `compress`, `software`, `[orders]`, `[roles]`,
-    /// `[fuse]`, `[streams]`, `[auth]`, `[tls]` and the levels of `log`. Limits and TLS count for new connections. It
+    /// `[fuse]`, `[pairs]`, `[streams]`, `[auth]`, `[tls]` and the levels of `log`. Limits and TLS count for new connections. It
     /// keeps `server_name`, `data_dir`, `user`, `group`, `sandbox`, `listen`, `listen_tls`, `authority`, `policy`,
     /// `limits.batch`, `[store]` and `[login_cache]`.
     #[must_use]

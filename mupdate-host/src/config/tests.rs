@@ -28,6 +28,8 @@ fn the_example_without_its_comment_signs_is_the_defaults() {
     said.orders.clear();
     assert_eq!(said.roles.named().count(), 3);
     said.roles = Roles::default();
+    assert_eq!(said.pairs.members.len(), 1);
+    said.pairs.members.clear();
     assert_eq!(said.tls.certificate.as_deref(), Some(Path::new("tls/certificate.pem")));
     said.tls = TlsSettings { client_certificates: said.tls.client_certificates, ..TlsSettings::default() };
     said.listen_tls.clear();

@@ -31,6 +31,7 @@ use crate::authority::Authority;
 use crate::feeds::{Feeds, SharedFeed};
 use crate::fuses::FuseBox;
 use crate::inbox::Inbox;
+use crate::pairs::Pairs;
 use crate::permits::Permits;
 use crate::store::{Store, StoreError};
 use crate::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -90,6 +91,8 @@ pub struct WriterOptions {
     pub permits: Arc<Permits>,
     /// How much of it at a time.
     pub fuses: Arc<FuseBox>,
+    /// Who hears what was said, and by whom.
+    pub pairs: Arc<Pairs>,
 }
 
 impl Default for WriterOptions {
@@ -100,6 +103,7 @@ impl Default for WriterOptions {
             note_delay: Duration::from_secs(5),
             permits: Arc::default(),
             fuses: Arc::default(),
+            pairs: Arc::default(),
         }
     }
 }

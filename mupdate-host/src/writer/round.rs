@@ -10,6 +10,7 @@ use mupdate_proto::Location;
 
 use super::waiting::{Barrier, Entry};
 use super::{Origin, Work, WriterStats};
+use crate::pairs::Said;
 use crate::store::{CommitError, Obstacle, StoreError, WriteTxn};
 use crate::sync::lock;
 
@@ -79,14 +80,17 @@ impl Work {
                     self.feeds.publish(&events, last.revision);
                 }
                 self.blow_fuses(&verdicts);
+                let mut granted = Vec::with_capacity(verdicts.len());
                 for (at, verdict) in verdicts {
                     let Entry { action, origin, ticket, inbox } = &entries[at];
-                    if let Err(refusal) = &verdict {
-                        self.note_refusal(action, origin, refusal);
+                    match &verdict {
+                        Ok(()) => granted.push(at),
+                        Err(refusal) => self.note_refusal(action, origin, refusal),
                     }
                     inbox.deliver(*ticket, Reply::Submitted(verdict));
                 }
                 self.report(entries, &changing, &events);
+                self.tell_pairs(entries, &granted, &changing, &events);
                 Ok(None)
             }
             Outcome::Obstacle(obstacle) => {
@@ -192,6 +196,17 @@ impl Work {
         if self.options.permits.tells(principal, Instant::now()) {
             tracing::info!(mailbox = %action.mailbox(), %principal, %peer, "refused: {refusal}");
         }
+    }
+
+    /// Everybody has been answered: now there is time to see who leads and who follows.
+    fn tell_pairs(&self, entries: &[Entry], granted: &[usize], changing: &[usize], events: &[Event]) {
+        let mut changes = changing.iter().zip(events).peekable();
+        let said = granted.iter().map(|&at| {
+            let Entry { action, origin, .. } = &entries[at];
+            let event = changes.next_if(|(changing, _)| **changing == at).map(|(_, event)| event);
+            Said { user: &origin.principal, peer: &origin.peer, action, event }
+        });
+        self.options.pairs.hear(said, Instant::now());
     }
 
     /// Takeovers are what an operator wants to know when two backends claim one mailbox.

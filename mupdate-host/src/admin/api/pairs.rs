@@ -22,9 +22,20 @@ pub struct Pair {
     /// How long the oldest of them has waited.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub oldest_missing_ms: Option<u64>,
+    /// Changes of who led before, or leads no more, that have had no echo: after a failover, what may be lost.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub left: u64,
+    /// Some of the names whose changes have waited too long for an echo, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub waiting: Vec<Text>,
     /// The configuration declares this pair.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub declared: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A participant: a user at an address.

@@ -70,9 +70,7 @@ impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Form::deserialize(deserializer)? {
             Form::Utf8(text) => Ok(Self(text.into_owned().into_bytes())),
-            Form::Other { base64 } => {
-                decode_base64(base64.as_bytes()).map(|octets| Self(octets.into())).map_err(D::Error::custom)
-            }
+            Form::Other { base64 } => decode_base64(base64.as_bytes()).map(Self).map_err(D::Error::custom),
         }
     }
 }

@@ -1,0 +1,222 @@
+//! Replicated pairs, as the murder sees them: two backends that present the same server name.
+//!
+//! Each member tells the directory what it does, the replica a moment after its leader: what it says is so already. So the
+//! writer's verdicts show who leads, how far the other lags behind, and which changes it has not had yet. The writer tells
+//! after the commit, when all replies are on their way. Nothing of this outlives a restart.
+
+mod lag;
+mod said;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use mupdate_proto::{MailboxName, ServerName};
+
+pub use lag::Lags;
+pub use said::Said;
+pub use table::{GIVEN_UP, News, OCTETS, OPEN, SERVERS, SPEAKERS, STEPS, Table};
+
+use crate::admin::api::{self, Text};
+use crate::clock::millis_of;
+use crate::sync::{Mutex, lock};
+use table::{Server, Voice};
+
+/// What the configuration says of pairs: `[pairs]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairSettings {
+    /// How long an echo may take.
+    pub echo: Duration,
+    /// The members of pairs: users, addresses, or both.
+    pub members: BTreeMap<ServerName, BTreeSet<String>>,
+}
+
+impl Default for PairSettings {
+    fn default() -> Self {
+        Self { echo: Duration::from_secs(60), members: BTreeMap::new() }
+    }
+}
+
+/// All pairs of a daemon.
+#[derive(Debug)]
+pub struct Pairs {
+    table: Mutex<Table>,
+}
+
+impl Default for Pairs {
+    fn default() -> Self {
+        Self::new(&PairSettings::default())
+    }
+}
+
+/// What exporters of metrics want to know of a server with more than one speaker.
+#[derive(Debug, Clone)]
+pub struct PairFigures {
+    /// The server.
+    pub server: String,
+    /// Who speaks for it, strangers not included.
+    pub speakers: usize,
+    /// How long echoes took.
+    pub lags: Lags,
+    /// Changes of its leader that miss their echo.
+    pub missing: u64,
+    /// Changes of who led before that never had their echo.
+    pub left: u64,
+}
+
+impl Pairs {
+    /// With these settings, and nobody who has spoken yet.
+    #[must_use]
+    pub fn new(settings: &PairSettings) -> Self {
+        let pairs = Self { table: Mutex::new(Table::new(settings.echo)) };
+        pairs.declare(settings);
+        pairs
+    }
+
+    /// Other settings from now on.
+    pub fn declare(&self, settings: &PairSettings) {
+        let octets = |name: &ServerName| Bytes::copy_from_slice(name.as_bytes());
+        let members =
+            settings.members.iter().map(|(name, members)| (octets(name), members.clone())).collect();
+        lock(&self.table).declare(settings.echo, members);
+    }
+
+    /// These actions were carried out and answered OK.
+    pub fn hear<'a>(&self, all: impl Iterator<Item = Said<'a>>, now: Instant) {
+        let mut table = lock(&self.table);
+        table.look(now);
+        for said in all {
+            if let Some(news) = table.hear(said, now) {
+                tell(&news);
+            }
+        }
+    }
+
+    /// Those servers for which more than one speaks, and declared pairs; or `all` servers. Sorted by name.
+    #[must_use]
+    pub fn list(&self, all: bool) -> Vec<api::Pair> {
+        let (now, clock) = (Instant::now(), SystemTime::now());
+        let mut table = lock(&self.table);
+        table.look(now);
+        let seen = table.servers().filter(|(name, server)| all || is_pair(&table, name, server));
+        let mut pairs: Vec<_> = seen.map(|(name, server)| shown(&table, name, server, now, clock)).collect();
+        let silent = table.declared().filter(|name| table.servers().all(|(seen, _)| seen != *name));
+        pairs.extend(silent.map(|name| shown(&table, name, &Server::default(), now, clock)));
+        pairs.sort_by(|a, b| a.server.cmp(&b.server));
+        pairs
+    }
+
+    /// The same for exporters of metrics.
+    #[must_use]
+    pub fn figures(&self) -> Vec<PairFigures> {
+        let mut table = lock(&self.table);
+        table.look(Instant::now());
+        let pairs = table.servers().filter(|(name, server)| is_pair(&table, name, server));
+        let mut figures: Vec<_> = pairs
+            .map(|(name, server)| PairFigures {
+                server: String::from_utf8_lossy(name).into_owned(),
+                speakers: server.speakers.iter().filter(|voice| !voice.stranger).count(),
+                lags: server.lags.clone(),
+                missing: missing_of(server),
+                left: left_of(server),
+            })
+            .collect();
+        figures.sort_by(|a, b| a.server.cmp(&b.server));
+        figures
+    }
+
+    /// Some of a server's names whose changes miss their echo, the oldest first.
+    #[must_use]
+    pub fn missing(&self, server: &[u8], most: usize) -> Vec<MailboxName> {
+        let mut table = lock(&self.table);
+        table.look(Instant::now());
+        table.waiting_names(server, most)
+    }
+
+    /// When somebody last spoke for each server.
+    #[must_use]
+    pub fn last_heard(&self) -> BTreeMap<Bytes, Duration> {
+        let now = Instant::now();
+        let table = lock(&self.table);
+        let last = |server: &Server| server.speakers.iter().map(|voice| voice.last).max();
+        let ago = |at| now.saturating_duration_since(at);
+        table.servers().filter_map(|(name, server)| Some((name.clone(), ago(last(server)?)))).collect()
+    }
+}
+
+fn tell(news: &News) {
+    let text = |octets: &Bytes| String::from_utf8_lossy(octets).into_owned();
+    match news {
+        News::Lead { server, now: (user, address), before: (led, at), open } => {
+            tracing::warn!(
+                server = text(server),
+                user,
+                address,
+                before = led,
+                before_address = at,
+                unechoed = open,
+                "another member of a pair leads now"
+            );
+        }
+        News::Stranger { server, speaker: (user, address) } => {
+            tracing::warn!(
+                server = text(server),
+                user,
+                address,
+                "somebody speaks for a pair who is not declared in [pairs]"
+            );
+        }
+    }
+}
+
+fn is_pair(table: &Table, name: &Bytes, server: &Server) -> bool {
+    server.speakers.len() > 1 || table.members(name).is_some()
+}
+
+fn missing_of(server: &Server) -> u64 {
+    server.leader.map_or(0, |at| server.speakers[at].missing.len() as u64) + server.unfollowed
+}
+
+fn left_of(server: &Server) -> u64 {
+    let others = server.speakers.iter().enumerate().filter(|(at, _)| server.leader != Some(*at));
+    others.map(|(_, voice)| voice.open).sum()
+}
+
+fn shown(table: &Table, name: &Bytes, server: &Server, now: Instant, clock: SystemTime) -> api::Pair {
+    let wall = |at: Instant| millis_of(clock.checked_sub(now.saturating_duration_since(at)).unwrap_or(clock));
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let speaker = |(at, voice): (usize, &Voice)| api::Speaker {
+        user: voice.user.clone(),
+        address: voice.address.clone(),
+        leads: server.leader == Some(at),
+        changes: voice.changes,
+        echoes: voice.echoes,
+        last_ms: wall(voice.last),
+        stranger: voice.stranger,
+    };
+    let mut speakers: Vec<_> = server.speakers.iter().enumerate().map(speaker).collect();
+    speakers.sort_by_key(|speaker| (!speaker.leads, speaker.stranger, std::cmp::Reverse(speaker.last_ms)));
+    let lags = &server.lags;
+    let oldest = server.leader.and_then(|at| table.oldest_missing(&server.speakers[at]));
+    api::Pair {
+        server: Text::from(&name[..]),
+        speakers,
+        lead_changed_ms: server.lead_changed.map(wall),
+        lag: (lags.count() > 0).then(|| api::Lag {
+            count: lags.count(),
+            p50_ms: millis(lags.within(50)),
+            p99_ms: millis(lags.within(99)),
+            max_ms: millis(lags.longest()),
+            last_ms: millis(lags.last()),
+        }),
+        missing: missing_of(server),
+        oldest_missing_ms: oldest.map(|at| millis(now.saturating_duration_since(at))),
+        left: left_of(server),
+        waiting: table.waiting_names(name, SHOWN).iter().map(|name| Text::from(name.as_bytes())).collect(),
+        declared: table.members(name).is_some(),
+    }
+}
+
+/// Names of open changes that are shown.
+const SHOWN: usize = 10;
