@@ -6,3 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) fn millis_of(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
+
+/// Now.
+pub(crate) fn now_millis() -> u64 {
+    millis_of(SystemTime::now())
+}

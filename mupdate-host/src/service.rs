@@ -109,6 +109,7 @@ impl Service {
             map_size: config.store.map_size,
             max_readers: config.readers(),
             tombstones: config.store.tombstones,
+            journal: config.store.journal,
             orders: config.orders.clone(),
         };
         let store = Store::open(&config.data_dir, options).map_err(|error| unopened(&error))?;

@@ -151,6 +151,8 @@ pub struct StoreSettings {
     pub map_size: usize,
     /// Deletions that are remembered, so that a replica that was away can be told of them.
     pub tombstones: u64,
+    /// Changes that are remembered with what was there before.
+    pub journal: u64,
     /// Read transactions at a time; `None`: as many as connections, and some to spare.
     pub readers: Option<u32>,
 }
@@ -173,7 +175,7 @@ impl Default for Config {
             software: "mupdated".into(),
             limits: LimitSettings::default(),
             hold: Duration::from_millis(300),
-            store: StoreSettings { map_size: 16 << 30, tombstones: 100_000, readers: None },
+            store: StoreSettings { map_size: 16 << 30, tombstones: 100_000, journal: 100_000, readers: None },
             orders: BTreeMap::new(),
             auth: AuthSettings::default(),
             saslauthd: SaslauthdSettings::default(),
@@ -273,7 +275,7 @@ const NAMES: Names = &[
         ],
     ),
     ("streams", &["hold_ms"]),
-    ("store", &["map_size", "tombstones", "readers"]),
+    ("store", &["map_size", "tombstones", "journal", "readers"]),
     ("orders", &["*"]),
     ("roles", &["*"]),
     ("pairs", &["echo_seconds", "*"]),
@@ -461,6 +463,7 @@ impl StoreSettings {
     fn read(&mut self, table: &Section<'_, '_>) {
         table.read("map_size", &mut self.map_size, octets(1 << 20..=64 << 40));
         table.read("tombstones", &mut self.tombstones, number(0..=1_000_000_000));
+        table.read("journal", &mut self.journal, number(0..=1_000_000_000));
         table.read("readers", &mut self.readers, unless_zero(1_000_000));
     }
 }

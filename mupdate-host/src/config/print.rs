@@ -67,6 +67,7 @@ impl fmt::Display for Config {
         writeln!(f, "\n[store]")?;
         writeln!(f, "map_size = {}", octets(self.store.map_size))?;
         writeln!(f, "tombstones = {}", self.store.tombstones)?;
+        writeln!(f, "journal = {}", self.store.journal)?;
         writeln!(f, "readers = {}", self.store.readers.unwrap_or(0))?;
 
         write!(f, "\n[auth]\n{}{}", self.auth, self.saslauthd)?;

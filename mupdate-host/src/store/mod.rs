@@ -10,6 +10,7 @@ mod clients;
 mod env;
 mod error;
 mod intact;
+pub mod journal;
 mod ledger;
 mod locations;
 mod lock;
@@ -63,6 +64,8 @@ pub struct StoreOptions {
     pub max_readers: u32,
     /// Deletions that are remembered, for frontends that were away.
     pub tombstones: u64,
+    /// Changes that are remembered with what was there before; 0 remembers none.
+    pub journal: u64,
     /// The orders of servers that need not be learned. See [`Store::set_orders`].
     pub orders: Orders,
 }
@@ -71,7 +74,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         // 16 GiB, where so much can be addressed.
         let map_size = usize::try_from(16_u64 << 30).unwrap_or(1 << 30);
-        Self { map_size, max_readers: 8192, tombstones: 65_536, orders: Orders::new() }
+        Self { map_size, max_readers: 8192, tombstones: 65_536, journal: 100_000, orders: Orders::new() }
     }
 }
 
@@ -87,6 +90,7 @@ struct Inner {
     env: Env,
     place: DataPlace,
     tombstones: u64,
+    journal: u64,
     orders: ArcSwap<Orders>,
     /// What was learned since the store was opened, whether it is written yet or not.
     learned: RwLock<Orders>,
@@ -140,10 +144,17 @@ impl Store {
             .map_err(|error| OpenError::heed(dir, error))?;
         let tables = match contents {
             Contents::Nothing => create(dir, &env)?,
+            Contents::Older => {
+                upgrade(dir, &env)?;
+                open_tables(dir, &env)?
+            }
             Contents::Ours | Contents::Other(_) => open_tables(dir, &env)?,
         };
         let place = DataPlace::of(dir).map_err(|error| OpenError::io(dir, error))?;
-        let StoreOptions { tombstones, orders, .. } = options;
+        let StoreOptions { tombstones, journal, orders, .. } = options;
+        if journal > 0 {
+            journal::begin(&tables, &env).map_err(|error| failed(dir, error))?;
+        }
         let orders = ArcSwap::from_pointee(orders);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -151,6 +162,7 @@ impl Store {
                 env,
                 place,
                 tombstones,
+                journal,
                 orders,
                 learned: RwLock::default(),
                 _claim: claim,
@@ -277,12 +289,28 @@ fn create(dir: &Path, env: &Env) -> Result<Tables, OpenError> {
         txn.commit()?;
         Ok(tables)
     };
-    let tables = create().map_err(|error| match error {
-        StoreError::Lmdb(error) => OpenError::heed(dir, error),
-        error => OpenError::Failed { dir: dir.to_owned(), error: error.into() },
-    })?;
+    let tables = create().map_err(|error| failed(dir, error))?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| OpenError::io(dir, error))?;
     Ok(tables)
+}
+
+/// Bring a store of an older version into the format of this one. An older version refuses it from then on.
+fn upgrade(dir: &Path, env: &Env) -> Result<(), OpenError> {
+    let upgrade = || -> Result<(), StoreError> {
+        let mut txn = env.write_txn()?;
+        tables::upgrade(env, &mut txn)?;
+        Ok(txn.commit()?)
+    };
+    upgrade().map_err(|error| failed(dir, error))?;
+    tracing::info!(dir = %dir.display(), "the store was brought into the format of this version");
+    Ok(())
+}
+
+fn failed(dir: &Path, error: StoreError) -> OpenError {
+    match error {
+        StoreError::Lmdb(error) => OpenError::heed(dir, error),
+        error => OpenError::Failed { dir: dir.to_owned(), error: error.into() },
+    }
 }
 
 fn open_tables(dir: &Path, env: &Env) -> Result<Tables, OpenError> {

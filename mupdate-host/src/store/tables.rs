@@ -7,8 +7,9 @@
 //! | `locations` | location id | how many mailboxes are active and reserved there, location |
 //! | `places` | location (its beginning), location id | |
 //! | `tombstones` | revision | v36 key of the mailbox deleted then |
+//! | `journal` | revision | who changed what, and what was there before |
 //! | `clients` | kind, name | when an UPDATE client was last in sync; which order a server's mailboxes are in |
-//! | `meta` | a word | format, revision, next location id, where the tombstones begin |
+//! | `meta` | a word | format, revision, next location id, where tombstones and journal begin |
 //!
 //! Numbers are big-endian, so that they sort.
 
@@ -20,7 +21,10 @@ use super::env::Env;
 use super::error::{Found, StoreError};
 
 /// The format that this version writes and reads.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
+
+/// The format before, which is upgraded: it has no journal.
+const BEFORE: u32 = 1;
 
 /// What the `format` entry begins with; the number follows.
 const SIGNATURE: &str = "mupdate directory ";
@@ -36,6 +40,7 @@ pub(super) struct Tables {
     pub locations: Table,
     pub places: Table,
     pub tombstones: Table,
+    pub journal: Table,
     pub clients: Table,
     pub meta: Table,
 }
@@ -50,6 +55,7 @@ impl Tables {
             locations: table("locations")?,
             places: table("places")?,
             tombstones: table("tombstones")?,
+            journal: table("journal")?,
             clients: table("clients")?,
             meta: table("meta")?,
         };
@@ -65,18 +71,18 @@ impl Tables {
         else {
             return Ok(None);
         };
-        let (Some(tombstones), Some(clients), Some(meta)) =
-            (table("tombstones")?, table("clients")?, table("meta")?)
+        let (Some(tombstones), Some(journal), Some(clients), Some(meta)) =
+            (table("tombstones")?, table("journal")?, table("clients")?, table("meta")?)
         else {
             return Ok(None);
         };
-        Ok(Some(Self { mailboxes, by_location, locations, places, tombstones, clients, meta }))
+        Ok(Some(Self { mailboxes, by_location, locations, places, tombstones, journal, clients, meta }))
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> [Table; 7] {
-        let Self { mailboxes, by_location, locations, places, tombstones, clients, meta } = *self;
-        [mailboxes, by_location, locations, places, tombstones, clients, meta]
+    pub(super) fn all(&self) -> [Table; 8] {
+        let Self { mailboxes, by_location, locations, places, tombstones, journal, clients, meta } = *self;
+        [mailboxes, by_location, locations, places, tombstones, journal, clients, meta]
     }
 
     /// Octets that they take.
@@ -105,6 +111,11 @@ impl Tables {
         self.number(txn, "tombstones_from")
     }
 
+    /// Changes after this revision all have their entry in the journal, if one is kept.
+    pub(super) fn journal_from(&self, txn: &RoTxn<'_>) -> Result<Revision, StoreError> {
+        self.number(txn, "journal_from")
+    }
+
     fn number(&self, txn: &RoTxn<'_>, name: &str) -> Result<u64, StoreError> {
         match self.meta.get(txn, name.as_bytes())? {
             Some(octets) => be_u64(octets).ok_or(StoreError::Corrupt("meta entry")),
@@ -125,6 +136,8 @@ pub(super) enum Contents {
     Nothing,
     /// A store that this version can use.
     Ours,
+    /// A store of the version before, which can be upgraded.
+    Older,
     /// Something that must be left alone.
     Other(Found),
 }
@@ -146,9 +159,21 @@ pub(super) fn contents(env: &Env) -> Result<Contents, heed::Error> {
         .and_then(|number| number.parse().ok());
     Ok(match version {
         Some(FORMAT) => Contents::Ours,
+        Some(BEFORE) => Contents::Older,
         Some(version) => Contents::Other(Found::Version(version)),
         None => Contents::Other(Found::Foreign),
     })
+}
+
+/// Bring the format before into this one: there is a journal, which begins now.
+pub(super) fn upgrade(env: &Env, txn: &mut RwTxn<'_>) -> Result<(), StoreError> {
+    env.create_database::<Octets, Octets>(txn, Some("journal"))?;
+    let meta =
+        env.open_database::<Octets, Octets>(txn, Some("meta"))?.ok_or(StoreError::Corrupt("meta table"))?;
+    if let Some(revision) = meta.get(txn, b"revision")?.map(<[u8]>::to_vec) {
+        meta.put(txn, b"journal_from", &revision)?;
+    }
+    Ok(meta.put(txn, b"format", format!("{SIGNATURE}{FORMAT}").as_bytes())?)
 }
 
 /// A big-endian number that is all of these octets.

@@ -38,7 +38,7 @@ fn set_format(dir: &Path, format: &[u8]) {
 #[test]
 fn another_version_is_told_from_another_program() {
     for (format, found) in [
-        (&b"mupdate directory 2"[..], Found::Version(2)),
+        (&b"mupdate directory 3"[..], Found::Version(3)),
         (b"mupdate directory two", Found::Foreign),
         (b"\xff", Found::Foreign),
     ] {

@@ -7,11 +7,13 @@ use mupdate_proto::{Acl, MailboxName, ServerName};
 use rustix::io::Errno;
 
 use super::error::{CommitError, Obstacle, StoreError};
+use super::journal::{self, Author};
 use super::ledger::Ledger;
 use super::locations::{self, member_key};
 use super::record::Stored;
 use super::tables::Tables;
 use super::{Inner, Store, clients, tombstones};
+use crate::admin::api::Deed;
 
 /// Octets of the map that only deletions may use, at least and at most.
 const KEPT_BACK: (u64, u64) = (128 << 10, 16 << 20);
@@ -29,6 +31,8 @@ pub struct WriteTxn<'s> {
     ledger: Ledger,
     name_limit: usize,
     tombstones: u64,
+    /// Who is to be named in the journal; `None` if there is none.
+    author: Option<Author>,
     /// Octets that the tables took at the beginning.
     used: u64,
     /// Has anything been written that can make them take more?
@@ -59,6 +63,7 @@ impl Store {
             ledger: Ledger::default(),
             name_limit: self.name_limit(),
             tombstones: inner.tombstones,
+            author: (inner.journal > 0).then(|| Author::new(crate::clock::now_millis())),
             changes: 0,
         })
     }
@@ -83,6 +88,13 @@ impl WriteTxn<'_> {
     /// The transaction has to be given up.
     pub fn names_at(&self, server: &[u8]) -> Result<u64, StoreError> {
         self.ledger.names_at(self.tables, &self.txn, server)
+    }
+
+    /// Who makes the changes that follow, for the journal. Until this is called they are the master's that is followed.
+    pub fn author(&mut self, user: &str, peer: &str, deed: Deed) {
+        if let Some(author) = &mut self.author {
+            author.is(user, peer, deed);
+        }
     }
 
     /// Remember the order that a server keeps its mailboxes in. The number of servers is bounded: the one that was
@@ -111,6 +123,9 @@ impl WriteTxn<'_> {
     pub fn commit(self) -> Result<Revision, CommitError> {
         let Self { inner, tables, mut txn, ledger, revision, changes, used, grows, .. } = self;
         ledger.settle(tables, &mut txn)?;
+        if changes > 0 && inner.journal > 0 {
+            journal::trim(tables, &mut txn, inner.journal, inner.env.info().map_size as u64)?;
+        }
         if grows && keeps_nothing_back(inner, used, tables.used(&txn)?) {
             return Err(CommitError::Obstacle(Obstacle::MapFull));
         }
@@ -137,6 +152,16 @@ impl WriteTxn<'_> {
         let Some(octets) = self.tables.mailboxes.get(&self.txn, key)? else { return Ok(None) };
         let stored = Stored::decode(octets)?;
         Ok(Some((stored.location, stored.acl.is_some())))
+    }
+
+    fn enter(
+        &mut self,
+        revision: Revision,
+        mailbox: &MailboxName,
+        records: [Option<&Record>; 2],
+    ) -> Result<(), StoreError> {
+        let Some(author) = &mut self.author else { return Ok(()) };
+        journal::enter(self.tables, &mut self.txn, author, revision, mailbox, records)
     }
 
     fn changed(&mut self, revision: Revision) {
@@ -199,10 +224,11 @@ impl View for WriteTxn<'_> {
         &mut self,
         mailbox: &MailboxName,
         record: &Record,
-        _before: Option<&Record>,
+        before: Option<&Record>,
         revision: Revision,
     ) -> Result<(), StoreError> {
         let key = self.key(mailbox)?;
+        self.enter(revision, mailbox, [before, Some(record)])?;
         let before = self.stored(&key)?;
         let acl = match &record.state {
             State::Active(acl) => Some(acl.as_bytes()),
@@ -232,10 +258,11 @@ impl View for WriteTxn<'_> {
     fn remove(
         &mut self,
         mailbox: &MailboxName,
-        _before: &Record,
+        before: &Record,
         revision: Revision,
     ) -> Result<(), StoreError> {
         let key = self.key(mailbox)?;
+        self.enter(revision, mailbox, [Some(before), None])?;
         if let Some((was_at, was_active)) = self.stored(&key)? {
             self.ledger.count(self.tables, &self.txn, was_at, was_active, -1)?;
             self.tables.by_location.delete(&mut self.txn, &member_key(was_at, &key))?;

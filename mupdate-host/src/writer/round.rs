@@ -10,6 +10,7 @@ use mupdate_proto::Location;
 
 use super::waiting::{Barrier, Entry};
 use super::{Origin, Work, WriterStats};
+use crate::admin::api::Deed;
 use crate::pairs::Said;
 use crate::store::{CommitError, Obstacle, StoreError, WriteTxn};
 use crate::sync::lock;
@@ -152,6 +153,7 @@ impl Work {
             let Entry { action, origin, .. } = &entries[at];
             let victim = if shares { victim(txn, action)? } else { None };
             let victim = victim.as_ref().map(|(at, names)| Victim { server: at.server(), names: *names });
+            txn.author(&origin.principal, &origin.peer, deed(action));
             let held = fuses.held(&origin.principal, victim, now);
             let speaker = Speaker { held, ..roles.speaker(&origin.principal) };
             self.authority.decide(txn, batch, action, speaker, self.options.policy, at)?;
@@ -233,6 +235,15 @@ fn victim(txn: &WriteTxn<'_>, action: &Action) -> Result<Option<(Location, u64)>
     let Some(Record { location, .. }) = txn.get(action.mailbox())? else { return Ok(None) };
     let names = txn.names_at(location.server())?;
     Ok(Some((location, names)))
+}
+
+fn deed(action: &Action) -> Deed {
+    match action {
+        Action::Reserve { .. } => Deed::Reserve,
+        Action::Activate { .. } => Deed::Activate,
+        Action::Deactivate { .. } => Deed::Deactivate,
+        Action::Delete { .. } => Deed::Delete,
+    }
 }
 
 /// None of these has happened.
