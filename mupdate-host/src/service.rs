@@ -20,7 +20,7 @@ use crate::{
     exit::{Code, Fatal},
     feeds::Feeds,
     fuses::FuseBox,
-    link::{Clients, Peer, Turns},
+    link::{Clients, Peer, Turns, Vigils},
     listen::Entrance,
     pace::{Paces, Rate},
     pairs::Pairs,
@@ -62,6 +62,8 @@ pub struct Service {
     /// Who is at a TLS handshake that goes on. A backend that connects need not wait for those who are at other long
     /// work, nor those who are connected for a storm of handshakes.
     pub handshakes: Arc<Turns>,
+    /// Who does not go to sleep just yet.
+    pub vigils: Arc<Vigils>,
     settings: ArcSwap<Settings>,
     capacity: usize,
     refusal_logged: Mutex<Option<Instant>>,
@@ -156,6 +158,7 @@ impl Service {
             paces: Paces::default(),
             turns: Arc::new(Turns::new(processors)),
             handshakes: Arc::new(Turns::new(processors)),
+            vigils: Arc::new(Vigils::new(processors)),
             settings: ArcSwap::from_pointee(settings),
             capacity,
             refusal_logged: Mutex::default(),

@@ -47,7 +47,7 @@ pub async fn serve(socket: Socket, peer: Peer, entrance: Entrance, place: Place,
         }
         if link.pump(socket.get_ref(), &wait, &mut ready, Instant::now()) || wait.again {
             future::yield_now().await;
-        } else {
+        } else if !link.attend(socket.get_ref(), &wait, &mut ready) {
             if link.takes_half() {
                 acknowledge(socket.get_ref());
             }

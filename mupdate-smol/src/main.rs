@@ -6,6 +6,7 @@
 mod accept;
 mod connection;
 mod signal;
+mod work;
 
 use std::{io, process::ExitCode, sync::Arc, thread};
 
@@ -16,11 +17,9 @@ use mupdate_host::{
     listen::Listener,
     service::Service,
 };
-// Not `smol::block_on`: that makes these threads wait for sockets too, which they do not get to while they are busy, and
-// has async-io's own thread look for sockets only every 10 ms meanwhile. This one leaves all waiting to that thread.
 use smol::{Executor, Task, future::block_on};
 
-use crate::signal::Signals;
+use crate::{signal::Signals, work::Workers};
 
 fn main() -> ExitCode {
     cli::main("mupdated", |command| daemon::run(command, Smol::new))
@@ -54,11 +53,12 @@ impl Runtime for Smol {
         // One more than there are turns for long work and for handshakes, which are as many as processors each: short work
         // always finds one that is free, and the system shares out the processors.
         let threads = 2 * daemon::processors() + 1;
+        let workers = Arc::new(Workers::new(daemon::processors()));
         for number in 0..threads {
-            let executor = Arc::clone(&executor);
+            let (executor, workers) = (Arc::clone(&executor), Arc::clone(&workers));
             thread::Builder::new()
                 .name(format!("smol-{number}"))
-                .spawn(move || block_on(executor.run(std::future::pending::<()>())))?;
+                .spawn(move || workers.block_on(executor.run(std::future::pending::<()>())))?;
         }
         Ok(())
     }

@@ -35,7 +35,10 @@ pub fn serve(
         if let Some(closing) = wait.closed {
             break closing;
         }
-        if link.pump(socket, &wait, &mut ready, Instant::now()) || wait.again {
+        if link.pump(socket, &wait, &mut ready, Instant::now())
+            || wait.again
+            || link.attend(socket, &wait, &mut ready)
+        {
             continue;
         }
         if link.takes_half() {

@@ -18,6 +18,7 @@ mod telling;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod vigil;
 
 use std::{
     io,
@@ -35,11 +36,13 @@ pub use self::{
     peer::Peer,
     pump::{Linger, Readiness},
     turns::Turns,
+    vigil::Vigils,
 };
 use self::{
     layers::{LayerError, Layers},
     request::Requests,
     turns::Turn,
+    vigil::Vigil,
 };
 use crate::{
     connections::Place, deflate::DeflateError, inbox::Inbox, listen::Entrance, service::Service, tls::Tls,
@@ -73,6 +76,7 @@ pub struct Link {
     session: ServerSession,
     requests: Requests,
     turn: Turn,
+    vigil: Vigil,
     inbox: Arc<Inbox>,
     place: Place,
     layers: Layers,
@@ -160,6 +164,7 @@ impl Link {
             session: session(Arc::clone(&settings.session), facts, now),
             requests,
             turn: Turn::new(&service.turns, &inbox),
+            vigil: Vigil::new(&service.vigils),
             inbox,
             place,
             layers: Layers::default(),
@@ -185,6 +190,7 @@ impl Link {
     /// Octets from the socket.
     pub fn received(&mut self, octets: &[u8]) {
         self.unanswered = true;
+        self.vigil.ended();
         if self.end.is_none() {
             self.layers.received(octets);
         }

@@ -62,6 +62,21 @@ impl Link {
         wrote || read
     }
 
+    /// When [`pump`](Self::pump) has nothing more to move: look for the next command for a moment before going to sleep, if
+    /// this peer is one of the quick ones. True if there is one, so that [`run`](Self::run) is due.
+    pub fn attend<S: Read>(&mut self, mut socket: S, wait: &Wait, ready: &mut Readiness) -> bool {
+        if !self.awaits_peer || !wait.read || wait.write {
+            return false;
+        }
+        let Some(kept) = self.vigil.begin() else { return false };
+        let mut came = false;
+        while !came && kept.goes_on() {
+            came = self.read(&mut socket, ready);
+        }
+        self.vigil.settle(came);
+        came
+    }
+
     fn write<S: Write>(&mut self, socket: &mut S, ready: &mut Readiness, now: Instant) -> bool {
         let mut moved = false;
         while !self.output().is_empty() {
