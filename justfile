@@ -118,6 +118,10 @@ workflows:
 units:
     scripts/units
 
+# The alerts and the dashboard: do promtool and Grafana understand them, and the daemons tell of what they show? (Debian)
+dashboards:
+    scripts/dashboards
+
 # Model checking: every order of the small parts (loom), many orders of the whole for 2 times SECONDS a model (shuttle).
 model SECONDS="5":
     RUSTFLAGS="--cfg loom" cargo test --locked --target-dir target/loom -p mupdate-host --test loom -- \

@@ -22,11 +22,20 @@ pub struct Connections {
     open: Mutex<Open>,
     /// Signalled when the last place is given back.
     empty: Condvar,
-    refused: AtomicU64,
+    /// See [`Why`].
+    refused: [AtomicU64; 3],
     /// How many come from where.
     addresses: Arc<Tally<IpAddr>>,
     /// How many are logged in as whom.
     users: Arc<Tally<String>>,
+}
+
+/// Why a connection was turned away.
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    Limit,
+    Address,
+    Closing,
 }
 
 #[derive(Debug, Default)]
@@ -43,8 +52,9 @@ impl Connections {
     pub fn admit(self: &Arc<Self>, limit: usize) -> Option<Place> {
         let mut open = self.lock();
         if open.closing || open.places.len() >= limit {
+            let why = if open.closing { Why::Closing } else { Why::Limit };
             drop(open);
-            self.refuse();
+            self.refuse(why);
             return None;
         }
         let number = open.next;
@@ -58,8 +68,8 @@ impl Connections {
         self.users.take(user.to_owned(), limit)
     }
 
-    fn refuse(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+    fn refuse(&self, why: Why) {
+        self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many places are taken.
@@ -69,7 +79,23 @@ impl Connections {
 
     /// How many connections were refused since the start.
     pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+        self.refusals().iter().map(|(_, count)| count).sum()
+    }
+
+    /// The same by reason.
+    pub fn refusals(&self) -> [(&'static str, u64); 3] {
+        let of = |why: Why| self.refused[why as usize].load(Ordering::Relaxed);
+        [("limit", of(Why::Limit)), ("address", of(Why::Address)), ("closing", of(Why::Closing))]
+    }
+
+    /// How many connections were let in since the start.
+    pub fn accepted(&self) -> u64 {
+        self.lock().next
+    }
+
+    /// How many connections are logged in.
+    pub fn logged_in(&self) -> usize {
+        self.users.total()
     }
 
     /// Tell every connection, and every one that is just being set up, to say farewell.
@@ -117,7 +143,7 @@ impl Place {
     pub fn come_from(mut self, address: IpAddr, limit: Option<usize>) -> Option<Self> {
         self.address = self.connections.addresses.take(address, limit);
         if self.address.is_none() {
-            self.connections.refuse();
+            self.connections.refuse(Why::Address);
         }
         self.address.is_some().then_some(self)
     }
@@ -160,7 +186,8 @@ mod tests {
         let first = connections.admit(2).expect("room");
         let second = connections.admit(2).expect("room");
         assert!(connections.admit(2).is_none());
-        assert_eq!((connections.count(), connections.refused()), (2, 1));
+        assert_eq!((connections.count(), connections.refused(), connections.accepted()), (2, 1, 2));
+        assert_eq!(connections.refusals()[0], ("limit", 1));
         assert_ne!(first.number(), second.number());
         drop(first);
         assert!(connections.admit(2).is_some());
@@ -180,6 +207,7 @@ mod tests {
         drop(first);
         assert!(from("192.0.2.1").is_some());
         let login = connections.log_in("murder", Some(1));
+        assert_eq!(connections.logged_in(), 1);
         assert!(
             connections.log_in("murder", Some(1)).is_none() && connections.log_in("other", Some(1)).is_some()
         );

@@ -94,6 +94,7 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
     let files = Arc::new(files);
     let capacity = capacity(files_allowed, R::FILES);
     let (service, first_user) = Service::open(config, capacity, dying(serve.program, Arc::clone(&files)))?;
+    service.metrics.set_program(serve.program);
     let counts = service.store.counts().map_err(|error| unreadable(&error))?;
     runtime.serve(&service, sockets).map_err(|error| no_means("start serving", &error))?;
     info!(

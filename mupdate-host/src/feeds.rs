@@ -1,15 +1,20 @@
 //! Who follows the directory: the feeds of all UPDATE streams.
 
+mod marks;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use mupdate_core::directory::{Event, Feed, Filter, News, Revision};
 use mupdate_proto::Location;
 
 use crate::inbox::Inbox;
+use crate::metrics::Counter;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, lock};
+use marks::Marks;
 
 /// A feed as its two ends share it: the writer puts names in, one connection takes them out.
 pub type SharedFeed = Arc<Mutex<Feed>>;
@@ -27,18 +32,40 @@ pub struct Feeds {
     /// What may be in some feed already.
     announced: AtomicU64,
     published: AtomicU64,
+    /// Names that were told again.
+    reannounced: Counter,
 }
 
 #[derive(Debug, Default)]
 struct Registry {
     next: u64,
-    subscribers: BTreeMap<u64, Subscriber>,
+    subscribers: BTreeMap<u64, Arc<Subscriber>>,
+    marks: Marks,
 }
 
 #[derive(Debug)]
 struct Subscriber {
     feed: SharedFeed,
     inbox: Arc<Inbox>,
+    /// Who it is, for people.
+    client: Arc<str>,
+    /// It has every change up to here. Nothing is decided by this, so it is no part of what the model checkers try.
+    given: std::sync::atomic::AtomicU64,
+}
+
+/// How far a subscriber is behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lag {
+    /// Who it is: user and address.
+    pub client: Arc<str>,
+    /// It follows all servers.
+    pub whole: bool,
+    /// Names that wait in its feed.
+    pub names: usize,
+    /// Changes of the directory since it had everything; 0 if nothing waits.
+    pub revisions: u64,
+    /// For how long it has not had everything; zero if nothing waits.
+    pub waited: Duration,
 }
 
 impl Feeds {
@@ -49,6 +76,7 @@ impl Feeds {
             registry: Mutex::default(),
             announced: AtomicU64::new(revision),
             published: AtomicU64::new(revision),
+            reannounced: Counter::default(),
         })
     }
 
@@ -56,38 +84,57 @@ impl Feeds {
     /// subscribe first, then read what there is.
     #[must_use = "the subscription ends when it is dropped"]
     pub fn subscribe(self: &Arc<Self>, filter: Filter, inbox: Arc<Inbox>) -> Subscription {
-        let feed = Arc::new(Mutex::new(Feed::new(filter.clone())));
+        self.subscribe_as("", filter, inbox)
+    }
+
+    /// The same for a client whose name people know.
+    #[must_use = "the subscription ends when it is dropped"]
+    pub fn subscribe_as(self: &Arc<Self>, client: &str, filter: Filter, inbox: Arc<Inbox>) -> Subscription {
+        let subscriber = Arc::new(Subscriber {
+            feed: Arc::new(Mutex::new(Feed::new(filter.clone()))),
+            inbox,
+            client: client.into(),
+            given: self.published().into(),
+        });
         let mut registry = self.registry();
         let id = registry.next;
         registry.next += 1;
-        registry.subscribers.insert(id, Subscriber { feed: Arc::clone(&feed), inbox });
-        Subscription { feeds: Arc::clone(self), id, filter, feed }
+        registry.subscribers.insert(id, Arc::clone(&subscriber));
+        Subscription { feeds: Arc::clone(self), id, filter, subscriber }
     }
 
     /// Put the events of one commit, which made `revision`, into the feeds.
     pub fn publish(&self, events: &[Event], revision: Revision) {
         let news = News::from(events);
         let mut woken = Vec::new();
+        let before = self.published.load(Ordering::Relaxed);
         // Before anything is in a feed; whoever finds it there sees this too, as the feed was locked in between.
         self.announced.store(revision, Ordering::Release);
-        for (feed, inbox) in self.followers() {
-            if lock(&feed).publish(&news) {
-                woken.push(inbox);
+        for subscriber in self.followers(revision) {
+            let mut feed = lock(&subscriber.feed);
+            if feed.is_empty() {
+                subscriber.has(before);
+            }
+            if feed.publish(&news) {
+                drop(feed);
+                woken.push(subscriber);
             }
         }
         // One writer publishes in order, so this only grows.
         self.published.store(revision, Ordering::Release);
-        for inbox in woken {
-            inbox.changed();
+        for subscriber in woken {
+            subscriber.inbox.changed();
         }
     }
 
     /// Who follows now. Many changes for many followers take a while, in which others come and go: the registry is not
     /// locked meanwhile. Whoever comes now reads the directory with these changes in it.
-    fn followers(&self) -> Vec<(SharedFeed, Arc<Inbox>)> {
-        let registry = self.registry();
-        let both = |subscriber: &Subscriber| (Arc::clone(&subscriber.feed), Arc::clone(&subscriber.inbox));
-        registry.subscribers.values().map(both).collect()
+    fn followers(&self, revision: Revision) -> Vec<Arc<Subscriber>> {
+        let mut registry = self.registry();
+        if !registry.subscribers.is_empty() {
+            registry.marks.add(revision, Instant::now());
+        }
+        registry.subscribers.values().cloned().collect()
     }
 
     /// Everything up to this revision is in the feeds of those who subscribed in time.
@@ -108,8 +155,48 @@ impl Feeds {
         self.registry().subscribers.values().map(|subscriber| lock(&subscriber.feed).len()).max().unwrap_or(0)
     }
 
+    /// How far each subscriber is behind.
+    #[must_use]
+    pub fn lags(&self, now: Instant) -> Vec<Lag> {
+        let (subscribers, marks) = {
+            let registry = self.registry();
+            (registry.subscribers.values().cloned().collect::<Vec<_>>(), registry.marks.clone())
+        };
+        let published = self.published();
+        subscribers.iter().map(|subscriber| subscriber.lag(&marks, published, now)).collect()
+    }
+
+    /// How many names were put into feeds since their subscribers can have lost them.
+    #[must_use]
+    pub fn reannounced(&self) -> u64 {
+        self.reannounced.get()
+    }
+
     fn registry(&self) -> MutexGuard<'_, Registry> {
         lock(&self.registry)
+    }
+}
+
+impl Subscriber {
+    /// It has every change up to this one.
+    fn has(&self, revision: Revision) {
+        self.given.store(revision, Ordering::Relaxed);
+    }
+
+    fn lag(&self, marks: &Marks, published: Revision, now: Instant) -> Lag {
+        let given = self.given.load(Ordering::Relaxed);
+        let (whole, names) = {
+            let feed = lock(&self.feed);
+            (*feed.filter() == Filter::All, feed.len())
+        };
+        let since = marks.after(given).filter(|_| names > 0);
+        Lag {
+            client: Arc::clone(&self.client),
+            whole,
+            names,
+            revisions: if names > 0 { published.saturating_sub(given) } else { 0 },
+            waited: since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
+        }
     }
 }
 
@@ -118,14 +205,14 @@ pub struct Subscription {
     feeds: Arc<Feeds>,
     id: u64,
     filter: Filter,
-    feed: SharedFeed,
+    subscriber: Arc<Subscriber>,
 }
 
 impl Subscription {
     /// The feed. Lock it for moments only: the writer needs it.
     #[must_use]
     pub fn feed(&self) -> &SharedFeed {
-        &self.feed
+        &self.subscriber.feed
     }
 
     /// Does this subscriber follow all servers?
@@ -143,7 +230,24 @@ impl Subscription {
     /// How many names wait in the feed.
     #[must_use]
     pub fn behind(&self) -> usize {
-        lock(&self.feed).len()
+        lock(self.feed()).len()
+    }
+
+    /// How far this subscriber is behind.
+    #[must_use]
+    pub fn lag(&self, now: Instant) -> Lag {
+        let marks = self.feeds.registry().marks.clone();
+        self.subscriber.lag(&marks, self.published(), now)
+    }
+
+    /// The subscriber has been given every change up to this one.
+    pub(crate) fn has(&self, revision: Revision) {
+        self.subscriber.has(revision);
+    }
+
+    /// A name was put into the feed since the subscriber can have lost it.
+    pub(crate) fn reannounced(&self) {
+        self.feeds.reannounced.one();
     }
 
     /// No change in any feed is later than this revision.

@@ -22,6 +22,7 @@ pub mod link;
 pub mod listen;
 pub mod logging;
 pub mod login_cache;
+pub mod metrics;
 pub mod pace;
 pub mod pairs;
 pub mod password_pool;

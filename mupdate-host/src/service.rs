@@ -22,6 +22,7 @@ use crate::{
     fuses::FuseBox,
     link::{Clients, Peer, Turns, Vigils},
     listen::Entrance,
+    metrics::Metrics,
     pace::{Paces, Rate},
     pairs::Pairs,
     permits::Permits,
@@ -64,6 +65,8 @@ pub struct Service {
     pub handshakes: Arc<Turns>,
     /// Who does not go to sleep just yet.
     pub vigils: Arc<Vigils>,
+    /// What is counted for all connections together.
+    pub metrics: Metrics,
     settings: ArcSwap<Settings>,
     capacity: usize,
     refusal_logged: Mutex<Option<Instant>>,
@@ -127,7 +130,8 @@ impl Service {
         let authority: Box<dyn Authority> = match config.authority {
             AuthorityKind::Local => Box::new(Local),
         };
-        let settings = Settings::new(config, &store, authority.role(), tls);
+        let metrics = Metrics::default();
+        let settings = Settings::new(config, &store, authority.role(), tls, &metrics);
         let permits = Arc::new(Permits::new(config.roles.clone()));
         let fuses = FuseBox::open(&config.data_dir, config.fuse).map_err(|error| {
             Fatal::new(Code::IoErr, format!("cannot read {}/fuses: {error}", config.data_dir.display()))
@@ -159,6 +163,7 @@ impl Service {
             turns: Arc::new(Turns::new(processors)),
             handshakes: Arc::new(Turns::new(processors)),
             vigils: Arc::new(Vigils::new(processors)),
+            metrics,
             settings: ArcSwap::from_pointee(settings),
             capacity,
             refusal_logged: Mutex::default(),
@@ -170,7 +175,7 @@ impl Service {
     /// their limits and their certificate.
     pub fn reload(&self, config: &Config, users: Users, tls: Option<Arc<Tls>>) {
         let role = self.settings().session.role.clone();
-        self.settings.store(Arc::new(Settings::new(config, &self.store, role, tls)));
+        self.settings.store(Arc::new(Settings::new(config, &self.store, role, tls, &self.metrics)));
         self.store.set_orders(config.orders.clone());
         self.permits.replace(config.roles.clone());
         self.fuses.set_limits(config.fuse);
@@ -185,6 +190,11 @@ impl Service {
     /// What a new connection is set up with now.
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.load_full()
+    }
+
+    /// How many connections there may be.
+    pub fn connection_limit(&self) -> usize {
+        self.settings.load().connections.min(self.capacity)
     }
 
     /// Let a connection in, or turn it away if there are too many: in words, unless it awaits TLS. `socket` must not block.
@@ -226,7 +236,7 @@ impl Service {
 }
 
 impl Settings {
-    fn new(config: &Config, store: &Store, role: Role, tls: Option<Arc<Tls>>) -> Self {
+    fn new(config: &Config, store: &Store, role: Role, tls: Option<Arc<Tls>>, metrics: &Metrics) -> Self {
         let limits = &config.limits;
         let session = ServerConfig {
             limits: limits.octets,
@@ -243,6 +253,7 @@ impl Settings {
             high_water: limits.output_buffer,
             login_failures: limits.login_failures,
             login_delay: limits.login_delay,
+            answers: Arc::clone(&metrics.answers),
             ..ServerConfig::default()
         };
         Self {

@@ -20,6 +20,11 @@ impl<K: Ord + Clone> Tally<K> {
         drop(counts);
         Some(Share { key, tally: Arc::clone(self) })
     }
+
+    /// How much all keys have together.
+    pub fn total(&self) -> usize {
+        lock(&self.0).values().sum()
+    }
 }
 
 impl<K: Ord> Default for Tally<K> {

@@ -4,7 +4,6 @@ use bytes::BytesMut;
 use mupdate_proto::{Banner, CompressLines, Malformed, Response, Status, Tag, Verb};
 
 use super::{ServerConfig, ServerSession, Task};
-use crate::directory::Verdict;
 
 /// `tag STATUS "text"`, or with `*` for want of a tag.
 pub(super) fn status(out: &mut BytesMut, tag: Option<&Tag>, status: Status, text: &str) {
@@ -14,14 +13,6 @@ pub(super) fn status(out: &mut BytesMut, tag: Option<&Tag>, status: Status, text
 /// What is wrong with a command that could be framed but not understood.
 pub(super) fn malformed(out: &mut BytesMut, malformed: &Malformed) {
     status(out, malformed.tag.as_ref(), malformed.status(), &malformed.to_string());
-}
-
-/// What the writer decided.
-pub(super) fn verdict(out: &mut BytesMut, tag: &Tag, verdict: &Verdict) {
-    match verdict {
-        Ok(()) => status(out, Some(tag), Status::Ok, "done"),
-        Err(refusal) => status(out, Some(tag), Status::No, &refusal.to_string()),
-    }
 }
 
 /// Names and locations that no store could keep are refused before anything is asked for.

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use mupdate_proto::{Command, Frame, LimitKind, MailboxName, Response, ServerName, Status, Tag, Verb};
 
 use super::{
-    Job, Layer, Note, Reason, Request, Scope, ServerSession, Task, answer,
+    CommandKind, Job, Layer, Note, Reason, Request, Scope, ServerSession, Task, answer,
     state::{Move, transition},
     stream::Stream,
 };
@@ -21,19 +21,25 @@ impl ServerSession {
                 Response::<&[u8]>::GoAhead.encode(out);
             }
             (Frame::TooLong { limit, .. }, Task::SaslLine(tag)) => {
-                self.too_long(Some(&tag), limit, out);
+                self.too_long(CommandKind::Authenticate, Some(&tag), limit, out);
                 self.task = Task::Cancel;
             }
-            (Frame::TooLong { tag, limit }, _) => self.too_long(tag.as_ref(), limit, out),
+            (Frame::TooLong { tag, limit }, _) => {
+                self.too_long(CommandKind::Malformed, tag.as_ref(), limit, out);
+            }
             (Frame::Message(message), Task::SaslLine(tag)) => self.sasl_line(tag, &message, out),
             (Frame::Message(message), _) => match Command::parse(message) {
                 Ok(command) => self.command(command, out),
-                Err(malformed) => answer::malformed(out, &malformed),
+                Err(malformed) => {
+                    self.config.answers.add(CommandKind::Malformed, malformed.status());
+                    answer::malformed(out, &malformed);
+                }
             },
         }
     }
 
-    fn too_long(&mut self, tag: Option<&Tag>, limit: LimitKind, out: &mut BytesMut) {
+    fn too_long(&mut self, kind: CommandKind, tag: Option<&Tag>, limit: LimitKind, out: &mut BytesMut) {
+        self.config.answers.add(kind, Status::Bad);
         self.notes.push(Note::TooLong(limit));
         answer::status(out, tag, Status::Bad, &limit.to_string());
     }
@@ -47,25 +53,26 @@ impl ServerSession {
     }
 
     fn command(&mut self, Command { tag, verb }: Command, out: &mut BytesMut) {
+        let kind = CommandKind::from(&verb);
         match self.meaning(verb) {
-            Move::Bad(text) => answer::status(out, Some(&tag), Status::Bad, text),
-            Move::No(text) => answer::status(out, Some(&tag), Status::No, text),
+            Move::Bad(text) => self.say(kind, &tag, Status::Bad, text, out),
+            Move::No(text) => self.say(kind, &tag, Status::No, text, out),
             Move::Authenticate { mechanism, initial } => {
                 self.authenticate(tag, &mechanism, initial.as_deref(), out);
             }
             Move::StartTls => {
-                answer::status(out, Some(&tag), Status::Ok, "Begin TLS negotiation now");
+                self.say(kind, &tag, Status::Ok, "Begin TLS negotiation now", out);
                 self.task = Task::Upgrade(Layer::Tls);
             }
             Move::Compress => {
-                answer::status(out, Some(&tag), Status::Ok, "DEFLATE active");
+                self.say(kind, &tag, Status::Ok, "DEFLATE active", out);
                 self.task = Task::Upgrade(Layer::Deflate);
             }
             Move::Logout => {
-                answer::status(out, Some(&tag), Status::Ok, "bye-bye");
+                self.say(kind, &tag, Status::Ok, "bye-bye", out);
                 self.task = Task::Closed(Reason::Logout);
             }
-            Move::Done => answer::status(out, Some(&tag), Status::Ok, "Noop done"),
+            Move::Done => self.say(kind, &tag, Status::Ok, "Noop done", out),
             Move::Barrier => {
                 if let Some(revision) = self.stream.as_mut().and_then(Stream::noop) {
                     self.notes.push(Note::Synced(revision));

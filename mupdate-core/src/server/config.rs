@@ -1,8 +1,10 @@
 //! Settings of a session, and the facts about its connection.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use mupdate_proto::{CompressLines, Limits, Role};
+
+use super::Answers;
 
 /// What all sessions of a daemon share. Replaced as a whole when settings are reloaded.
 #[derive(Debug, Clone)]
@@ -38,6 +40,8 @@ pub struct ServerConfig {
     pub login_failures: u32,
     /// How long the answer to a failed login is held back.
     pub login_delay: Duration,
+    /// Where answers are counted. Whoever replaces the settings gives the same to those that follow.
+    pub answers: Arc<Answers>,
 }
 
 impl Default for ServerConfig {
@@ -58,6 +62,7 @@ impl Default for ServerConfig {
             high_water: 64 * 1024,
             login_failures: 5,
             login_delay: Duration::from_secs(1),
+            answers: Arc::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use mupdate_proto::{Status, Tag};
 
-use super::{Finish, Job, Reason, Reply, Request, ServerSession, Task, Ticket, answer, state::Phase};
+use super::{CommandKind, Finish, Job, Reason, Reply, Request, ServerSession, Task, Ticket, state::Phase};
 use crate::directory::Revision;
 
 impl ServerSession {
@@ -18,7 +18,8 @@ impl ServerSession {
             (Job::Reannounce, Reply::Reannounced { revision }) => {
                 if let Some(stream) = &mut self.stream {
                     stream.dumped(revision);
-                    answer::status(out, Some(&stream.tag), Status::Ok, "streaming starts");
+                    let tag = stream.tag.clone();
+                    self.say(CommandKind::Update, &tag, Status::Ok, "streaming starts", out);
                     self.phase = Phase::Streaming;
                 }
             }
@@ -50,7 +51,7 @@ impl ServerSession {
             }
         };
         if let Some(tag) = tag {
-            answer::status(out, Some(&tag), Status::No, text);
+            self.say(job.command(), &tag, Status::No, text, out);
         }
     }
 
@@ -59,8 +60,10 @@ impl ServerSession {
         let Some(job) = self.finished(ticket) else { return };
         match (job, how) {
             (job @ (Job::List { .. } | Job::Dump), Finish::More) => self.task = Task::Ask(job, Request::More),
-            (Job::Find { tag }, _) => answer::status(out, Some(&tag), Status::Ok, "Search completed"),
-            (Job::List { tag }, _) => answer::status(out, Some(&tag), Status::Ok, "list complete"),
+            (Job::Find { tag }, _) => {
+                self.say(CommandKind::Find, &tag, Status::Ok, "Search completed", out);
+            }
+            (Job::List { tag }, _) => self.say(CommandKind::List, &tag, Status::Ok, "list complete", out),
             (Job::Dump, _) => self.task = Task::Ask(Job::Reannounce, Request::Reannounce),
             (Job::Drain { noop }, Finish::Drained { position, more, revision }) => {
                 self.drained(noop, position, more, revision, out);
@@ -94,7 +97,7 @@ impl ServerSession {
             }
             Some((tag, _)) => {
                 stream.noop_answered();
-                answer::status(out, Some(&tag), Status::Ok, "Noop done");
+                self.say(CommandKind::Noop, &tag, Status::Ok, "Noop done", out);
             }
             None => {}
         }

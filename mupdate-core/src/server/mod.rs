@@ -14,6 +14,7 @@
 //! `ctl_mboxlist -m` in `guard`.
 
 mod answer;
+mod answers;
 mod command;
 mod config;
 mod follow;
@@ -38,6 +39,7 @@ use bytes::BytesMut;
 use mupdate_proto::{Frame, FrameError, Framer, Tag};
 
 pub use self::{
+    answers::{Answered, Answers, CommandKind},
     config::{LayerFacts, ServerConfig},
     output::{
         AuthReply, AuthStep, Finish, Layer, Note, On, Output, Reason, Reply, Request, Row, Scope, Ticket,
@@ -297,8 +299,8 @@ impl ServerSession {
             | Task::Idle
             | Task::SaslLine(_) => {}
         }
-        if let Some((tag, reply)) = self.writes.answered() {
-            self.written(&tag, reply, out);
+        if let Some((kind, tag, reply)) = self.writes.answered() {
+            self.written(kind, &tag, reply, out);
             return None;
         }
         if self.farewell.is_some() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use mupdate_proto::{SaslLine, Status, Tag, encode_challenge};
 
-use super::{AuthReply, AuthStep, Job, On, Output, Phase, Reason, Request, ServerSession, Task, answer};
+use super::{AuthReply, AuthStep, CommandKind, Job, On, Output, Phase, Reason, Request, ServerSession, Task};
 
 /// The answer to a failed login, held back so that guessing takes time.
 #[derive(Debug)]
@@ -32,7 +32,8 @@ impl ServerSession {
             Some(text) => match SaslLine::parse(text) {
                 Ok(SaslLine::Data(data)) => Some(data),
                 Ok(SaslLine::Cancel) | Err(_) => {
-                    return answer::status(out, Some(&tag), Status::Bad, "initial response is not base64");
+                    let text = "initial response is not base64";
+                    return self.say(CommandKind::Authenticate, &tag, Status::Bad, text, out);
                 }
             },
         };
@@ -51,7 +52,7 @@ impl ServerSession {
             Ok(SaslLine::Cancel) => (Status::No, "authentication cancelled"),
             Err(_) => (Status::Bad, "response is not base64"),
         };
-        answer::status(out, Some(&tag), status, text);
+        self.say(CommandKind::Authenticate, &tag, status, text, out);
         self.task = Task::Cancel;
     }
 
@@ -64,7 +65,7 @@ impl ServerSession {
             AuthReply::Accepted { principal } => {
                 self.principal = Some(principal);
                 self.phase = Phase::Ready;
-                answer::status(out, Some(&tag), Status::Ok, "Authenticated");
+                self.say(CommandKind::Authenticate, &tag, Status::Ok, "Authenticated", out);
             }
             AuthReply::Rejected { text, delay } => {
                 self.failures += 1;
@@ -85,7 +86,7 @@ impl ServerSession {
             self.task = Task::Penalty(penalty);
             return Some(Output::Blocked(On::Reply));
         }
-        answer::status(out, Some(&penalty.tag), Status::No, &penalty.text);
+        self.say(CommandKind::Authenticate, &penalty.tag, Status::No, &penalty.text, out);
         if self.failures >= self.config.login_failures {
             self.farewell = Some(Reason::LoginsFailed);
         }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 use mupdate_proto::{Command, Frame, Status, Tag};
 
-use super::{Reply, ServerSession, Ticket, answer, state::Move};
+use super::{CommandKind, Reply, ServerSession, Ticket, state::Move};
 use crate::directory::Action;
 
 /// Changes of a session that are under way at a time: what makes a batch worth its commit.
@@ -28,6 +28,7 @@ pub(super) struct Writes {
 
 #[derive(Debug)]
 struct Write {
+    kind: CommandKind,
     tag: Tag,
     ticket: Ticket,
     octets: usize,
@@ -49,7 +50,7 @@ impl Writes {
     pub fn submitted(&mut self, tag: Tag, ticket: Ticket, action: &Action) {
         let octets = action.octets();
         self.octets += octets;
-        self.open.push_back(Write { tag, ticket, octets, reply: None });
+        self.open.push_back(Write { kind: action.into(), tag, ticket, octets, reply: None });
     }
 
     /// Takes an answer to one of them; gives back what answers none. Of two answers the first counts.
@@ -62,11 +63,11 @@ impl Writes {
     }
 
     /// The oldest, once it is answered.
-    pub fn answered(&mut self) -> Option<(Tag, Reply)> {
+    pub fn answered(&mut self) -> Option<(CommandKind, Tag, Reply)> {
         let reply = self.open.front_mut()?.reply.take()?;
-        let Write { tag, octets, .. } = self.open.pop_front()?;
+        let Write { kind, tag, octets, .. } = self.open.pop_front()?;
         self.octets -= octets;
-        Some((tag, reply))
+        Some((kind, tag, reply))
     }
 }
 
@@ -84,12 +85,13 @@ impl ServerSession {
     }
 
     /// A change is answered.
-    pub(super) fn written(&mut self, tag: &Tag, reply: Reply, out: &mut BytesMut) {
+    pub(super) fn written(&mut self, kind: CommandKind, tag: &Tag, reply: Reply, out: &mut BytesMut) {
         match reply {
-            Reply::Submitted(verdict) => answer::verdict(out, tag, &verdict),
-            Reply::Failed(text) => answer::status(out, Some(tag), Status::No, &text),
+            Reply::Submitted(Ok(())) => self.say(kind, tag, Status::Ok, "done", out),
+            Reply::Submitted(Err(refusal)) => self.say(kind, tag, Status::No, &refusal.to_string(), out),
+            Reply::Failed(text) => self.say(kind, tag, Status::No, &text, out),
             reply => {
-                answer::status(out, Some(tag), Status::No, "internal error");
+                self.say(kind, tag, Status::No, "internal error", out);
                 debug_assert!(false, "{reply:?} is no answer to a change");
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tracing::warn;
 use zeroize::Zeroizing;
 
-use super::shown;
+use super::{Mechanism, shown};
 use crate::users;
 
 /// Who says to be whom.
@@ -17,7 +17,7 @@ pub(super) struct Claim {
     pub user: String,
     /// As whom the user wants to act, if that is another.
     pub acting_as: Option<String>,
-    pub mechanism: &'static str,
+    pub mechanism: Mechanism,
     /// How the log names the connection.
     pub peer: Arc<str>,
     pub network: Option<IpAddr>,
@@ -41,7 +41,7 @@ impl Claim {
     pub fn warn(&self, reason: &str) {
         let Self { user, acting_as, mechanism, peer, .. } = self;
         let acting_as = acting_as.as_deref().map(shown);
-        warn!(user = %shown(user), acting_as, %peer, mechanism, reason, "login refused");
+        warn!(user = %shown(user), acting_as, %peer, mechanism = mechanism.name(), reason, "login refused");
     }
 }
 
@@ -58,7 +58,7 @@ impl fmt::Debug for Claim {
         f.debug_struct("Claim")
             .field("user", &shown(user))
             .field("acting_as", &acting_as.as_deref().map(shown))
-            .field("mechanism", mechanism)
+            .field("mechanism", &mechanism.name())
             .field("peer", peer)
             .finish_non_exhaustive()
     }

@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 
 use super::claim::{Claim, another};
 use super::{
-    Authenticator, BUSY, Credentials, FAILED, Mechanism, TlsFacts, Transport, UNAVAILABLE, rejected, scram,
-    shown,
+    Authenticator, BUSY, Credentials, FAILED, Mechanism, Outcome, TlsFacts, Transport, UNAVAILABLE, rejected,
+    scram, shown,
 };
 use crate::scram::{Hash, ScramRecord, prepare};
 use crate::users;
@@ -44,6 +44,8 @@ pub struct Login {
     transport: Transport,
     peer: Arc<str>,
     exchange: Exchange,
+    /// The mechanism of the exchange that was begun last, if we speak it.
+    mechanism: Option<Mechanism>,
     /// The peer has tried to log in.
     tried: bool,
 }
@@ -115,7 +117,7 @@ pub(super) fn sasl_config() -> Result<Arc<SASLConfig>, SASLError> {
 
 impl Login {
     pub(super) fn new(authenticator: Arc<Authenticator>, transport: Transport, peer: Arc<str>) -> Self {
-        Self { authenticator, transport, peer, exchange: Exchange::Nothing, tried: false }
+        Self { authenticator, transport, peer, exchange: Exchange::Nothing, mechanism: None, tried: false }
     }
 
     /// The mechanisms offered on this connection now, for the banner.
@@ -151,10 +153,13 @@ impl Login {
     fn start(&mut self, mechanism: &str, initial: Option<Zeroizing<Vec<u8>>>) -> LoginStep {
         self.exchange = Exchange::Nothing;
         self.tried = true;
-        let Some(mechanism) = Mechanism::named(mechanism) else {
+        self.mechanism = Mechanism::named(mechanism);
+        let Some(mechanism) = self.mechanism else {
+            self.count_refused();
             return LoginStep::Reply(rejected(UNAVAILABLE));
         };
         if !self.authenticator.offers(mechanism, &self.transport) {
+            self.count_refused();
             return LoginStep::Reply(rejected(&self.why_not(mechanism)));
         }
         // What the peer is asked. It begins all but LOGIN itself, which an empty challenge invites it to.
@@ -306,7 +311,7 @@ impl Login {
         Ok(Claim {
             acting_as: another(&user, acting_as),
             user,
-            mechanism: mechanism.name(),
+            mechanism,
             peer: Arc::clone(&self.peer),
             network: self.transport.network,
         })
@@ -317,8 +322,13 @@ impl Login {
     }
 
     fn refuse(&self, user: &str, reason: &str, text: &str) -> LoginStep {
+        self.count_refused();
         self.warn(user, reason);
         LoginStep::Reply(rejected(text))
+    }
+
+    fn count_refused(&self) {
+        self.authenticator.shared.outcomes.add(self.mechanism, Outcome::Refused);
     }
 
     fn warn(&self, user: &str, reason: &str) {

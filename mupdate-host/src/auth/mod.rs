@@ -12,6 +12,7 @@ pub mod guesses;
 pub mod harness;
 mod login;
 mod mechanism;
+mod outcomes;
 mod saslauthd;
 mod scram;
 mod silent;
@@ -22,7 +23,6 @@ mod verify;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -43,6 +43,7 @@ use crate::password_pool::PasswordPool;
 use crate::scram::{Hash, ScramRecord};
 use crate::users::{self, LoginSecret, Users};
 use mechanism::Mechanism;
+use outcomes::{Outcome, Outcomes};
 use saslauthd::{Pool, Saslauthd};
 use strangers::Strangers;
 
@@ -79,17 +80,7 @@ struct Shared {
     elsewhere: ArcSwapOption<Saslauthd>,
     cache: LoginCache,
     guesses: Guesses,
-    counters: Counters,
-}
-
-#[derive(Default)]
-struct Counters {
-    remembered: AtomicU64,
-    verified: AtomicU64,
-    failed: AtomicU64,
-    busy: AtomicU64,
-    unseen: AtomicU64,
-    unavailable: AtomicU64,
+    outcomes: Outcomes,
 }
 
 /// What a reload replaces, beside the users.
@@ -146,7 +137,7 @@ impl Authenticator {
             elsewhere: ArcSwapOption::empty(),
             cache: LoginCache::new(cache.entries, cache.lifetime).map_err(|error| refused(&error))?,
             guesses: Guesses::new(&config.limits),
-            counters: Counters::default(),
+            outcomes: Outcomes::default(),
         });
         let worker = Arc::clone(&shared);
         let pool = PasswordPool::start(threads, waiting, move |(credentials, done): (Credentials, Done)| {
@@ -241,7 +232,7 @@ impl Authenticator {
             None => self.pool.submit((credentials, done)),
         };
         if let Err((credentials, done)) = submitted {
-            self.shared.counters.busy.fetch_add(1, Ordering::Relaxed);
+            self.shared.outcomes.add(Some(credentials.claim.mechanism), Outcome::Busy);
             credentials.claim.warn("too many logins are waiting");
             done(rejected(BUSY));
         }
@@ -260,11 +251,17 @@ impl Authenticator {
 
     /// How logins went so far.
     pub fn counts(&self) -> LoginCounts {
-        let Counters { remembered, verified, failed, busy, unseen, unavailable } = &self.shared.counters;
-        let [remembered, verified, failed, busy, unseen, unavailable] =
-            [remembered, verified, failed, busy, unseen, unavailable]
-                .map(|counter| counter.load(Ordering::Relaxed));
-        LoginCounts { remembered, verified, failed, busy, unseen, unavailable }
+        self.shared.outcomes.sums()
+    }
+
+    /// The same by mechanism: its name, how logins came out, and how many.
+    pub fn outcomes(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        self.shared.outcomes.all()
+    }
+
+    /// How many verified logins are remembered now.
+    pub fn remembered(&self) -> usize {
+        self.shared.cache.len()
     }
 }
 

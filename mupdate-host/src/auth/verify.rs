@@ -1,6 +1,5 @@
 //! Whether a claim is true: against the users file, the memory of verified logins, and `saslauthd`.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mupdate_core::server::AuthReply;
@@ -9,7 +8,7 @@ use tracing::debug;
 
 use super::claim::Claim;
 use super::saslauthd::{Answer, Saslauthd};
-use super::{Credentials, FAILED, NOT_NOW, OFTEN, OTHER_USER, Shared, Standing, rejected, shown};
+use super::{Credentials, FAILED, NOT_NOW, OFTEN, OTHER_USER, Outcome, Shared, Standing, rejected, shown};
 use crate::scram::ScramRecord;
 
 impl Shared {
@@ -35,7 +34,7 @@ impl Shared {
             None => return None,
         };
         self.cache.knows(&fingerprint, Instant::now()).then(|| {
-            self.counters.remembered.fetch_add(1, Ordering::Relaxed);
+            self.count(&credentials.claim, Outcome::Remembered);
             self.accepted(&credentials.claim)
         })
     }
@@ -56,7 +55,7 @@ impl Shared {
         let exists = Choice::from(u8::from(known.is_some()));
         match known.filter(|_| bool::from(matches & exists)) {
             Some(record) => {
-                self.counters.verified.fetch_add(1, Ordering::Relaxed);
+                self.count(claim, Outcome::Verified);
                 let fingerprint = self.cache.fingerprint(&claim.user, password, record);
                 self.cache.remember(fingerprint, Instant::now());
                 self.accepted(claim)
@@ -89,13 +88,13 @@ impl Shared {
         match saslauthd.ask(&claim.user, password, deadline) {
             // A reload may have come in between.
             Answer::Yes if self.is_elsewhere(&claim.user) => {
-                self.counters.verified.fetch_add(1, Ordering::Relaxed);
+                self.count(claim, Outcome::Verified);
                 self.cache.remember(self.cache.fingerprint_elsewhere(&claim.user, password), Instant::now());
                 self.accepted(claim)
             }
             Answer::Yes | Answer::No => self.failed(claim, "saslauthd says no", Duration::ZERO),
             Answer::Unavailable => {
-                self.counters.unavailable.fetch_add(1, Ordering::Relaxed);
+                self.count(claim, Outcome::Unavailable);
                 rejected(NOT_NOW)
             }
         }
@@ -136,8 +135,12 @@ impl Shared {
     /// An exchange of SCRAM that was [judged](Self::judge) to be right has come to its end, or a certificate speaks for
     /// the user.
     pub(super) fn proved(&self, claim: &Claim) -> AuthReply {
-        self.counters.verified.fetch_add(1, Ordering::Relaxed);
+        self.count(claim, Outcome::Verified);
         self.accepted(claim)
+    }
+
+    fn count(&self, claim: &Claim, outcome: Outcome) {
+        self.outcomes.add(Some(claim.mechanism), outcome);
     }
 
     fn standing(&self, claim: &Claim) -> Standing {
@@ -145,14 +148,14 @@ impl Shared {
     }
 
     fn unseen(&self, claim: &Claim) -> AuthReply {
-        self.counters.unseen.fetch_add(1, Ordering::Relaxed);
+        self.count(claim, Outcome::Unseen);
         debug!(user = %shown(&claim.user), peer = %claim.peer, "login refused unseen: too many failed");
         AuthReply::Rejected { text: OFTEN.to_owned(), delay: self.guesses.refusal_delay() }
     }
 
     /// The answer to a wrong password, held back for `more` than it would be otherwise.
     fn failed(&self, claim: &Claim, reason: &str, more: Duration) -> AuthReply {
-        self.counters.failed.fetch_add(1, Ordering::Relaxed);
+        self.count(claim, Outcome::Failed);
         claim.warn(reason);
         let delay = self.guesses.failed(&claim.user, claim.network, Instant::now());
         AuthReply::Rejected { text: FAILED.to_owned(), delay: delay + more }
@@ -165,7 +168,7 @@ impl Shared {
         match self.authorised(claim) {
             Ok(principal) => {
                 let acting_as = claim.acting_as.as_deref();
-                debug!(user, acting_as, %peer, mechanism, "logged in");
+                debug!(user, acting_as, %peer, mechanism = mechanism.name(), "logged in");
                 AuthReply::Accepted { principal: principal.to_owned() }
             }
             Err(refusal) => refusal,

@@ -98,6 +98,14 @@ impl FuseBox {
         Ok(())
     }
 
+    /// Whose fuses have blown, and which.
+    pub fn blown(&self) -> Vec<(String, Vec<Mass>)> {
+        let state = lock(&self.state);
+        let owned =
+            |(user, kinds): (&str, &BTreeSet<Mass>)| (user.to_owned(), kinds.iter().copied().collect());
+        state.fuses.blown().map(owned).collect()
+    }
+
     /// Whether it matters whose names are changed.
     pub fn have_shares(&self) -> bool {
         lock(&self.state).fuses.limits().have_shares()
@@ -204,6 +212,7 @@ mod tests {
         assert_eq!(list(dir.path()).expect("readable"), [], "nothing was held yet");
         assert!(fuses.blow("be1", Mass::Takeover));
         assert!(!fuses.blow("be1", Mass::Takeover), "it is told once");
+        assert_eq!(fuses.blown(), [("be1".to_owned(), vec![Mass::Takeover])]);
         assert_eq!(list(dir.path()).expect("readable")[0].principal, "be1");
 
         let again = FuseBox::open(dir.path(), LIMITS).expect("opens");

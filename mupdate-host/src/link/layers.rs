@@ -93,6 +93,11 @@ impl Layers {
         Ok((!tls.handshaking()).then(|| tls.facts()))
     }
 
+    /// The handshake took over an earlier session.
+    pub fn resumed(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.resumed())
+    }
+
     /// The peer said that nothing more comes, and all that came was taken.
     pub fn ended(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.ended())

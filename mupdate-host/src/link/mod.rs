@@ -17,6 +17,7 @@ mod request;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod turns;
 mod vigil;
 
@@ -41,11 +42,18 @@ pub use self::{
 use self::{
     layers::{LayerError, Layers},
     request::Requests,
+    traffic::Traffic,
     turns::Turn,
     vigil::Vigil,
 };
 use crate::{
-    connections::Place, deflate::DeflateError, inbox::Inbox, listen::Entrance, service::Service, tls::Tls,
+    connections::Place,
+    deflate::DeflateError,
+    inbox::Inbox,
+    listen::Entrance,
+    metrics::{Closed, Handshake},
+    service::Service,
+    tls::Tls,
 };
 
 /// Steps of a session that need no [turn](Turns) however long they take. A command takes three, and whoever sends one at a
@@ -79,6 +87,7 @@ pub struct Link {
     vigil: Vigil,
     inbox: Arc<Inbox>,
     place: Place,
+    traffic: Traffic,
     layers: Layers,
     /// The session waits to be permitted a command.
     held: bool,
@@ -167,6 +176,7 @@ impl Link {
             vigil: Vigil::new(&service.vigils),
             inbox,
             place,
+            traffic: Traffic::new(service),
             layers: Layers::default(),
             held: false,
             tls: settings.tls.clone(),
@@ -189,6 +199,7 @@ impl Link {
 
     /// Octets from the socket.
     pub fn received(&mut self, octets: &[u8]) {
+        self.traffic.received(octets.len());
         self.unanswered = true;
         self.vigil.ended();
         if self.end.is_none() {
@@ -413,6 +424,8 @@ impl Link {
         }
         match self.layers.shake() {
             Ok(Some(facts)) => {
+                let how = if self.layers.resumed() { Handshake::Resumed } else { Handshake::Full };
+                self.requests.counts().shook(how);
                 debug!(connection = self.place.number(), peer = %self.requests.peer(), suite = facts.suite,
                        client = ?facts.client, "encrypted");
                 self.requests.encrypted(facts);
@@ -422,6 +435,7 @@ impl Link {
             }
             Ok(None) => false,
             Err(error) => {
+                self.requests.counts().shook(Handshake::Failed);
                 self.layer_failed(&error);
                 true
             }
@@ -438,6 +452,7 @@ impl Link {
         if stalls.is_some_and(|at| at <= now) {
             info!(connection = self.place.number(), peer = %self.requests.peer(), user = self.session.principal(),
                   octets = self.output().len(), "dropped: the peer takes nothing");
+            self.requests.counts().ended(Closed::Stalled);
             self.end = Some(End::Stalled);
         }
         let open = self.end.is_none();

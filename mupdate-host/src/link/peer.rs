@@ -23,6 +23,14 @@ impl Peer {
         }
     }
 
+    /// Its address without the port, or `unix`.
+    pub fn host(&self) -> impl fmt::Display {
+        match self {
+            Self::Internet(address) => Host::Address(address.ip().to_canonical()),
+            Self::Unix => Host::Unix,
+        }
+    }
+
     /// The address that tells one remote machine from another; `None` for local peers, of which there may be several.
     pub fn remote_address(&self) -> Option<IpAddr> {
         match self {
@@ -55,6 +63,21 @@ impl fmt::Display for Peer {
     }
 }
 
+/// A peer without a port.
+enum Host {
+    Address(IpAddr),
+    Unix,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
 /// An address as it stands before a port.
 struct Bracketed(IpAddr);
 
@@ -82,6 +105,10 @@ mod tests {
         assert_eq!(remote.remote_address(), Some("192.0.2.7".parse().expect("an address")));
         assert_eq!(remote.to_string(), "192.0.2.7:1");
         assert_eq!(internet("[2001:db8::1]:2").to_string(), "[2001:db8::1]:2");
+        assert_eq!(
+            (remote.host().to_string(), Peer::Unix.host().to_string()),
+            ("192.0.2.7".into(), "unix".into())
+        );
     }
 
     #[test]

@@ -86,6 +86,7 @@ impl Link {
                     return true;
                 }
                 Ok(length) => {
+                    self.traffic.sent(length);
                     self.wrote(length, now);
                     moved = true;
                 }

@@ -18,6 +18,7 @@ use crate::{
     auth::{Login, LoginStep, TlsFacts, Transport},
     feeds::Subscription,
     inbox::Inbox,
+    metrics::LinkCounts,
     pace::{Pace, Rate},
     service::Service,
     store::{Pager, Reannounce, StoreError},
@@ -111,6 +112,11 @@ impl Requests {
         self.login.encrypted(Arc::new(facts));
     }
 
+    /// Where links count.
+    pub fn counts(&self) -> &LinkCounts {
+        &self.service.metrics.links
+    }
+
     /// The turns of long work.
     pub fn turns(&self) -> &Arc<Turns> {
         &self.service.turns
@@ -184,6 +190,10 @@ impl Requests {
     pub fn note(&mut self, note: Note) {
         let memo = match note {
             Note::Learned { server, order } => {
+                let known = self.service.store.order_of(&server).ok().flatten();
+                if known.is_some_and(|known| known != order) {
+                    self.counts().order_mismatches.one();
+                }
                 self.service.store.learn(&server, order);
                 Memo::Learned { server, order }
             }
@@ -194,7 +204,8 @@ impl Requests {
                 },
                 None => return,
             },
-            Note::Guarded { .. } | Note::TooLong(_) => return,
+            Note::Guarded { .. } => return self.counts().guarded.one(),
+            Note::TooLong(_) => return,
         };
         self.service.writer.submit(Job::Note(memo));
     }
@@ -235,6 +246,7 @@ impl Requests {
             }
             return AuthReply::Accepted { principal };
         }
+        self.counts().crowded.one();
         warn!(peer = %self.peer, user = principal, limit, "login refused: too many connections (limits.connections_per_user)");
         AuthReply::Rejected { text: CROWDED.to_owned(), delay: Duration::ZERO }
     }
@@ -302,7 +314,9 @@ impl Requests {
     fn subscribe(&mut self, session: &ServerSession, filter: Filter) {
         // A name says when its client had everything, which a subscriber to a part never has.
         let whole = matches!(filter, Filter::All);
-        self.subscription = Some(self.service.feeds.subscribe(filter, Arc::clone(&self.inbox)));
+        let name = format!("{}@{}", session.principal().unwrap_or_default(), self.peer.host());
+        let inbox = Arc::clone(&self.inbox);
+        self.subscription = Some(self.service.feeds.subscribe_as(&name, filter, inbox));
         self.client = match (session.principal(), self.peer.remote_address()) {
             (Some(principal), Some(address)) if whole => Some(self.service.clients.open(principal, address)),
             _ => None,

@@ -3,11 +3,12 @@
 use mupdate_core::server::{Note, Reason};
 use tracing::{debug, info, warn};
 
-use super::{End, Link};
+use super::{Closed, End, Link};
 
 impl Link {
     pub(super) fn layer_failed(&mut self, error: &dyn std::error::Error) {
         self.log_failure(error);
+        self.requests.counts().ended(Closed::Layer);
         self.end = Some(End::Layer);
     }
 
@@ -18,6 +19,7 @@ impl Link {
 
     pub(super) fn log_end(&self, reason: &Reason) {
         let (connection, peer, user) = (self.place.number(), self.requests.peer(), self.session.principal());
+        self.requests.counts().ended(reason.into());
         if user.is_none() {
             self.requests.left();
         }

@@ -31,6 +31,11 @@ impl Turns {
         Self(Mutex::new(State { free: at_a_time.max(1), waiting: VecDeque::new() }))
     }
 
+    /// How many wait for one.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Every change under the lock is whole.
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.0)
@@ -151,6 +156,7 @@ mod tests {
         let ((mut first, first_inbox), (mut second, second_inbox)) = (queue.join(), queue.join());
         assert!(first.enter() && first.enter());
         assert!(!second.enter() && second.is_waiting());
+        assert_eq!(queue.0.waiting(), 1);
         first.leave();
         assert!(!first.enter(), "the other one is first");
         assert!(second_inbox.take().turn);

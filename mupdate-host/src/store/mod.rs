@@ -6,6 +6,7 @@
 //! - All tables change in one transaction: a crash leaves them as the last commit did, all of them.
 //! - Tombstones and clients are bounded; everything else is as large as the directory is.
 
+mod census;
 mod clients;
 mod env;
 mod error;
@@ -35,6 +36,7 @@ use arc_swap::ArcSwap;
 use mupdate_core::directory::{Order, Revision};
 use mupdate_proto::ServerName;
 
+pub use census::{Census, ServerCounts};
 pub use error::{CommitError, Found, Obstacle, OpenError, StoreError};
 pub use page::Pager;
 pub use reannounce::Reannounce;

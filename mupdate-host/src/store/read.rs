@@ -60,6 +60,9 @@ impl Store {
             let feed = lock(feed);
             (feed.popped(), !feed.is_empty())
         };
+        if !more {
+            subscription.has(published);
+        }
         rows.finish(Finish::Drained { position, more, revision: published });
         Ok(())
     }

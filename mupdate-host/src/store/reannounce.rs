@@ -200,6 +200,7 @@ fn behind(key: &[u8]) -> Vec<u8> {
 fn touch(subscription: &Subscription, name: &[u8]) {
     if let Ok(mailbox) = MailboxName::new(Bytes::copy_from_slice(name)) {
         lock(subscription.feed()).touch(mailbox);
+        subscription.reannounced();
     }
 }
 

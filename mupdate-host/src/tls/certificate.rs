@@ -59,6 +59,11 @@ impl Certificate {
         }
     }
 
+    /// Until when it is valid.
+    pub fn expires(&self) -> SystemTime {
+        UNIX_EPOCH + self.parsed.tbs_certificate().validity().not_after.to_unix_duration()
+    }
+
     /// `tls-server-end-point` (RFC 5929 section 4.1): the certificate's hash, by the hash of its signature, or SHA-256 for
     /// the weak ones. Signatures without a hash of their own, such as Ed25519, have no such binding.
     pub fn end_point(&self) -> Option<Vec<u8>> {

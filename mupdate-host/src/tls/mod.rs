@@ -47,6 +47,8 @@ pub struct Tls {
     config: Arc<ServerConfig>,
     /// The channel binding `tls-server-end-point`.
     end_point: Option<Vec<u8>>,
+    /// Until when the certificate is valid.
+    expires: Option<SystemTime>,
     /// What all of this was made of.
     fingerprint: Fingerprint,
     /// Sentences for the log.
@@ -117,8 +119,9 @@ impl Tls {
             .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(pair)));
         config.ticketer = ring::Ticketer::new().map_err(|error| refused(&error))?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
+        let expires = certificate.as_ref().map(Certificate::expires);
         let end_point = certificate.and_then(|certificate| certificate.end_point());
-        Ok(Self { config: Arc::new(config), end_point, fingerprint, remarks })
+        Ok(Self { config: Arc::new(config), end_point, expires, fingerprint, remarks })
     }
 
     /// The server's side of a fresh connection.
@@ -127,6 +130,11 @@ impl Tls {
     /// The system gives no random octets.
     pub fn accept(self: &Arc<Self>) -> Result<Channel, TlsError> {
         Channel::new(Arc::clone(self))
+    }
+
+    /// Until when the certificate is valid, if that can be read from it.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.expires
     }
 
     /// What an operator should know about the files.

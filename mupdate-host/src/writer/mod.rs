@@ -14,6 +14,7 @@ mod gauge;
 mod memos;
 mod obstacles;
 mod round;
+mod tally;
 mod waiting;
 
 use std::io;
@@ -26,6 +27,7 @@ use mupdate_core::directory::{Action, Policy};
 use mupdate_core::server::{Reply, Ticket};
 
 pub use memos::Memo;
+pub use tally::{Decision, Decisions, Times};
 
 use crate::authority::Authority;
 use crate::feeds::{Feeds, SharedFeed};
@@ -131,11 +133,21 @@ pub struct WriterStats {
     pub commits: AtomicU64,
     /// Batches answered NO, deletions aside, because nothing could be written.
     pub full: AtomicU64,
+    /// Changes and barriers that were submitted, and are not dealt with yet.
+    pub queued: AtomicU64,
+    /// What came of each change, by command.
+    pub decisions: Decisions,
+    /// How long it took.
+    pub times: Times,
 }
 
 impl WriterStats {
     fn add(counter: &AtomicU64, by: usize) {
         counter.fetch_add(by as u64, Ordering::Relaxed);
+    }
+
+    fn dealt_with(&self, jobs: usize) {
+        self.queued.fetch_sub(jobs as u64, Ordering::Relaxed);
     }
 }
 
@@ -211,14 +223,18 @@ impl Writer {
                 }
                 Message::Memos
             }
-            job => Message::Job(job),
+            job => {
+                WriterStats::add(&self.stats.queued, 1);
+                Message::Job(job)
+            }
         };
         let sent = match &*lock(&self.queue) {
             Some(queue) => queue.send(message),
             None => Err(mpsc::SendError(message)),
         };
         if let Err(mpsc::SendError(Message::Job(job))) = sent {
-            decline(job);
+            self.stats.dealt_with(1);
+            decline(job, &self.stats);
         }
     }
 
@@ -246,7 +262,10 @@ impl Drop for Writer {
 }
 
 /// Nothing was begun: it is safe to say no.
-fn decline(job: Job) {
+fn decline(job: Job, stats: &WriterStats) {
+    if let Job::Action { action, .. } = &job {
+        stats.decisions.add(action, Decision::Failed);
+    }
     if let Job::Action { ticket, inbox, .. } | Job::Barrier { ticket, inbox, .. } = job {
         inbox.deliver(ticket, Reply::Failed("server is shutting down".to_owned()));
     }
@@ -284,7 +303,10 @@ impl Work {
             while let Ok(message) = self.jobs.try_recv() {
                 self.sort(message, &mut waiting);
             }
-            self.carry_out(waiting.round(self.options.batch, self.feeds.subscribers()))?;
+            let round = waiting.round(self.options.batch, self.feeds.subscribers());
+            let jobs = round.actions.len() + round.barriers.len();
+            self.carry_out(round)?;
+            self.stats.dealt_with(jobs);
             // Under a flood of changes there is always a next round; whoever was answered may want this processor.
             thread::yield_now();
         }

@@ -9,7 +9,7 @@ use mupdate_core::server::Reply;
 use mupdate_proto::Location;
 
 use super::waiting::{Barrier, Entry};
-use super::{Origin, Work, WriterStats};
+use super::{Decision, Origin, Work, WriterStats};
 use crate::admin::api::Deed;
 use crate::pairs::Said;
 use crate::store::{CommitError, Obstacle, StoreError, WriteTxn};
@@ -45,6 +45,7 @@ impl Work {
     fn actions(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
         WriterStats::add(&self.stats.batches, 1);
         WriterStats::add(&self.stats.actions, entries.len());
+        self.stats.times.batch.observe(entries.len() as u64);
         let limit = self.store.name_limit();
         let writable = self.authority.writable();
         let (sound, unsound): (Vec<usize>, Vec<usize>) =
@@ -55,16 +56,17 @@ impl Work {
             // Deletions make room, and one may find enough where all of the batch together did not.
             let (deletions, others): (Vec<usize>, Vec<usize>) =
                 sound.into_iter().partition(|&at| matches!(entries[at].action, Action::Delete { .. }));
-            refuse(entries, &others, obstacle);
+            self.refuse(entries, &others, obstacle);
             let mut stuck = others.is_empty() && deletions.len() == 1;
             for at in deletions {
                 stuck = stuck || self.attempt(entries, &[at])?.is_some();
                 if stuck {
-                    refuse(entries, &[at], obstacle);
+                    self.refuse(entries, &[at], obstacle);
                 }
             }
         }
-        for Entry { ticket, inbox, .. } in unsound.iter().map(|&at| &entries[at]) {
+        for Entry { action, ticket, inbox, .. } in unsound.iter().map(|&at| &entries[at]) {
+            self.stats.decisions.add(action, Decision::Failed);
             let text = if writable { "mailbox name is too long" } else { "read-only session" };
             inbox.deliver(*ticket, Reply::Failed(text.to_owned()));
         }
@@ -82,8 +84,12 @@ impl Work {
                 }
                 self.blow_fuses(&verdicts);
                 let mut granted = Vec::with_capacity(verdicts.len());
+                // Both are in the sequence of the entries.
+                let mut changed = changing.iter().peekable();
                 for (at, verdict) in verdicts {
                     let Entry { action, origin, ticket, inbox } = &entries[at];
+                    let decision = Decision::of(&verdict, changed.next_if_eq(&&at).is_some());
+                    self.stats.decisions.add(action, decision);
                     match &verdict {
                         Ok(()) => granted.push(at),
                         Err(refusal) => self.note_refusal(action, origin, refusal),
@@ -108,7 +114,7 @@ impl Work {
         sound: &[usize],
         changing: &mut Vec<usize>,
     ) -> Result<Outcome, StoreError> {
-        let store = self.store.clone();
+        let (store, begun) = (self.store.clone(), Instant::now());
         let mut txn = match store.begin() {
             Ok(txn) => txn,
             Err(StoreError::Obstacle(obstacle)) => return Ok(Outcome::Obstacle(obstacle)),
@@ -125,7 +131,11 @@ impl Work {
         };
         match committed {
             Ok(revision) => {
-                self.options.fuses.committed(Instant::now());
+                let now = Instant::now();
+                if !changing.is_empty() {
+                    self.stats.times.transaction.took(now - begun);
+                }
+                self.options.fuses.committed(now);
                 Ok(Outcome::Durable(sealed.durable(revision)))
             }
             Err(CommitError::Obstacle(obstacle)) => {
@@ -172,7 +182,9 @@ impl Work {
 
     fn commit(&mut self, mut txn: WriteTxn<'_>, sealed: &Sealed<usize>) -> Result<u64, CommitError> {
         self.stage_memos(&mut txn)?;
+        let begun = Instant::now();
         let revision = txn.commit()?;
+        self.stats.times.commit.took(begun.elapsed());
         debug_assert_eq!(revision, sealed.revision());
         WriterStats::add(&self.stats.commits, 1);
         self.obstacles.overcome();
@@ -211,6 +223,14 @@ impl Work {
         self.options.pairs.hear(said, Instant::now());
     }
 
+    /// None of these has happened.
+    fn refuse(&self, entries: &[Entry], refused: &[usize], obstacle: Obstacle) {
+        for Entry { action, ticket, inbox, .. } in refused.iter().map(|&at| &entries[at]) {
+            self.stats.decisions.add(action, Decision::Failed);
+            inbox.deliver(*ticket, Reply::Failed(format!("{obstacle}, nothing was changed")));
+        }
+    }
+
     /// Takeovers are what an operator wants to know when two backends claim one mailbox.
     fn report(&mut self, entries: &[Entry], changing: &[usize], events: &[Event]) {
         WriterStats::add(&self.stats.changes, events.len());
@@ -243,13 +263,6 @@ fn deed(action: &Action) -> Deed {
         Action::Activate { .. } => Deed::Activate,
         Action::Deactivate { .. } => Deed::Deactivate,
         Action::Delete { .. } => Deed::Delete,
-    }
-}
-
-/// None of these has happened.
-fn refuse(entries: &[Entry], refused: &[usize], obstacle: Obstacle) {
-    for Entry { ticket, inbox, .. } in refused.iter().map(|&at| &entries[at]) {
-        inbox.deliver(*ticket, Reply::Failed(format!("{obstacle}, nothing was changed")));
     }
 }
 
