@@ -45,6 +45,8 @@ struct Open {
     places: BTreeMap<u64, Option<Arc<Inbox>>>,
     /// The daemon goes down: nobody else comes in.
     closing: bool,
+    /// How often the daemon has changed its role.
+    roles: u64,
 }
 
 impl Connections {
@@ -60,7 +62,8 @@ impl Connections {
         let number = open.next;
         open.next += 1;
         open.places.insert(number, None);
-        Some(Place { number, connections: Arc::clone(self), address: None })
+        let roles = open.roles;
+        Some(Place { number, roles, connections: Arc::clone(self), address: None })
     }
 
     /// Count a connection for the user that it logs in as, unless that has `limit` already.
@@ -110,6 +113,18 @@ impl Connections {
         }
     }
 
+    /// Tell every connection, and every one that is just being set up, that the daemon's role is another now.
+    pub fn change_role(&self) {
+        let inboxes: Vec<_> = {
+            let mut open = self.lock();
+            open.roles += 1;
+            open.places.values().flatten().cloned().collect()
+        };
+        for inbox in inboxes {
+            inbox.role();
+        }
+    }
+
     /// Wait until all places are given back, but no longer than `limit`. Says how many are still taken.
     pub fn wait_until_empty(&self, limit: Duration) -> usize {
         let (open, _) = self
@@ -129,6 +144,8 @@ impl Connections {
 #[derive(Debug)]
 pub struct Place {
     number: u64,
+    /// See [`Open::roles`], when this place was taken.
+    roles: u64,
     connections: Arc<Connections>,
     address: Option<Share<IpAddr>>,
 }
@@ -154,8 +171,11 @@ impl Place {
         if let Some(place) = open.places.get_mut(&self.number) {
             *place = Some(Arc::clone(inbox));
         }
-        let closing = open.closing;
+        let (closing, changed) = (open.closing, open.roles != self.roles);
         drop(open);
+        if changed {
+            inbox.role();
+        }
         if closing {
             inbox.shutdown();
         }

@@ -131,6 +131,7 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
     if left > 0 {
         warn!(connections = left, "some connections take no farewell and are dropped");
     }
+    service.stop_following();
     service.writer.stop();
     files.remove();
     info!("stopped");

@@ -19,13 +19,15 @@ pub struct Taken {
     pub changed: bool,
     /// It is the connection's turn for long work.
     pub turn: bool,
+    /// The daemon is the master now, or no longer.
+    pub role: bool,
     /// The daemon is going down: say farewell.
     pub shutdown: bool,
 }
 
 impl Taken {
     fn is_empty(&self) -> bool {
-        self.replies.is_empty() && !self.changed && !self.turn && !self.shutdown
+        self.replies.is_empty() && !self.changed && !self.turn && !self.role && !self.shutdown
     }
 }
 
@@ -59,6 +61,11 @@ impl Inbox {
     /// It is the connection's turn.
     pub fn turn(&self) {
         self.put(|waiting| waiting.turn = true);
+    }
+
+    /// The daemon is the master now, or no longer.
+    pub fn role(&self) {
+        self.put(|waiting| waiting.role = true);
     }
 
     /// The daemon is going down.

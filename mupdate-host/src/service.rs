@@ -1,5 +1,7 @@
 //! What all connections of a daemon share, and what of it a reload replaces.
 
+mod role;
+
 use std::{
     io::Write,
     sync::{Arc, Mutex, PoisonError},
@@ -14,8 +16,8 @@ use tracing::{info, warn};
 
 use crate::{
     auth::Authenticator,
-    authority::{Authority, Local},
-    config::{AuthorityKind, Config, roles},
+    authority::{Authority, Following, Local, Standing},
+    config::{AuthorityKind, Config, UpstreamHost, roles},
     connections::{Connections, Place},
     exit::{Code, Fatal},
     feeds::Feeds,
@@ -28,6 +30,7 @@ use crate::{
     permits::Permits,
     store::{OpenError, Store, StoreError, StoreOptions},
     tls::Tls,
+    upstream::Upstream,
     users::{self, FirstUser, Users},
     writer::{Writer, WriterOptions},
 };
@@ -41,7 +44,7 @@ pub struct Service {
     /// Where sessions read.
     pub store: Store,
     /// Through whom they change anything.
-    pub writer: Writer,
+    pub writer: Arc<Writer>,
     /// Who is told of changes.
     pub feeds: Arc<Feeds>,
     /// Who may do what.
@@ -70,6 +73,11 @@ pub struct Service {
     settings: ArcSwap<Settings>,
     capacity: usize,
     refusal_logged: Mutex<Option<Instant>>,
+    upstream: Option<Upstream>,
+    /// What the configuration said at the start.
+    configured: AuthorityKind,
+    /// Who promotes or demotes is alone with that.
+    turning: crate::sync::Mutex<()>,
 }
 
 /// What a connection is set up with. It keeps what it began with.
@@ -127,8 +135,9 @@ impl Service {
         let secret = users::login_secret(&config.data_dir)?;
         let auth = Authenticator::new(users, secret, config)?;
         let feeds = Feeds::new(store.revision().map_err(|error| unreadable(&error))?);
-        let authority: Box<dyn Authority> = match config.authority {
+        let authority: Box<dyn Authority> = match standing(config, &store)? {
             AuthorityKind::Local => Box::new(Local),
+            AuthorityKind::Upstream => Box::new(Following { url: upstream_url(config) }),
         };
         let metrics = Metrics::default();
         let settings = Settings::new(config, &store, authority.role(), tls, &metrics);
@@ -148,8 +157,13 @@ impl Service {
         };
         let writer = Writer::spawn(store.clone(), authority, Arc::clone(&feeds), options, on_fatal)
             .map_err(|error| Fatal::new(Code::OsErr, format!("cannot start the writer's thread: {error}")))?;
+        let writer = Arc::new(writer);
+        let upstream = Upstream::new(&config.upstream, &store, &writer);
         let processors = crate::daemon::processors();
         let service = Self {
+            upstream,
+            configured: config.authority,
+            turning: crate::sync::Mutex::default(),
             store,
             writer,
             feeds,
@@ -168,6 +182,7 @@ impl Service {
             capacity,
             refusal_logged: Mutex::default(),
         };
+        service.begin_to_follow();
         Ok((Arc::new(service), first_user))
     }
 
@@ -270,6 +285,29 @@ impl Settings {
             tls,
         }
     }
+}
+
+/// What this daemon is: what an operator made of it last, unless the configuration has said something else since.
+fn standing(config: &Config, store: &Store) -> Result<AuthorityKind, Fatal> {
+    let remembered = store.remembered(Standing::NAME).map_err(|error| unreadable(&error))?;
+    let remembered: Option<Standing> = remembered.and_then(|word| word.parse().ok());
+    let is = match Standing::of(config.authority, remembered) {
+        // Whom it followed is not named any more.
+        AuthorityKind::Upstream if config.upstream.host.is_none() => AuthorityKind::Local,
+        is => is,
+    };
+    if is != config.authority {
+        let what = if is == AuthorityKind::Local { "promoted" } else { "demoted" };
+        warn!(
+            authority = config.authority.name(),
+            "{what} by an operator, and so it stays until `authority` is changed"
+        );
+    }
+    Ok(is)
+}
+
+fn upstream_url(config: &Config) -> String {
+    config.upstream.host.as_ref().map(UpstreamHost::url).unwrap_or_default()
 }
 
 /// Say goodbye to a connection that never became one. If it does not fit into the socket, the peer does without; so does

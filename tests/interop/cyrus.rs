@@ -15,12 +15,14 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
 use super::{imap::Imap, murder::eventually};
 
 /// Users that every installation knows, and their passwords.
-pub const USERS: [(&str, &str); 5] = [
+pub const USERS: [(&str, &str); 6] = [
     ("cyrus", "admin-password"),
     ("mailproxy", "proxy-password"),
     ("replication", "replication-password"),
     ("alice", "alice-password"),
     ("bob", "bob-password"),
+    // As whom everybody logs in to a MUPDATE server, and our daemons to Cyrus's.
+    ("murder", "secret"),
 ];
 
 const PROGRAMS: &str = "/usr/lib/cyrus/bin";
@@ -41,6 +43,7 @@ struct Service {
 const IMAP: Service = Service { name: "imap", command: "imapd", port: 143, prefork: 0 };
 const SYNC: Service = Service { name: "sync", command: "sync_server", port: 2005, prefork: 0 };
 const MUPDATE: Service = Service { name: "mupdate", command: "mupdate", port: 3905, prefork: 1 };
+const MASTER: Service = Service { name: "mupdate", command: "mupdate -m", port: 3905, prefork: 1 };
 
 /// An installation; its processes are killed when it is dropped.
 pub struct Cyrus {
@@ -71,6 +74,14 @@ impl Cyrus {
         // With 1 it divides by zero.
         frontend.option("mupdate_retry_delay", "2");
         frontend
+    }
+
+    /// A MUPDATE master, Cyrus's own.
+    pub fn mupdate_master(folder: &Path, name: &'static str, address: &str) -> Self {
+        let mut master = Self::new(folder, name, "mupdate.test", address);
+        master.services = vec![MASTER];
+        master.option("admins", "cyrus murder");
+        master
     }
 
     fn new(folder: &Path, name: &'static str, server_name: &str, address: &str) -> Self {
@@ -249,10 +260,13 @@ impl Cyrus {
         let mut services =
             format!("START {{\n  recover cmd=\"ctl_cyrusdb -C {configuration} -r\"\n}}\nSERVICES {{\n");
         for Service { name, command, port, prefork } in &self.services {
+            let (program, arguments) = command
+                .split_once(' ')
+                .map_or((*command, String::new()), |(program, rest)| (program, format!(" {rest}")));
             for (number, address) in self.addresses.iter().enumerate() {
                 let _ = writeln!(
                     services,
-                    "  {name}{number} cmd=\"{command} -C {configuration}\" listen=\"{address}:{port}\" prefork={prefork}"
+                    "  {name}{number} cmd=\"{program} -C {configuration}{arguments}\" listen=\"{address}:{port}\" prefork={prefork}"
                 );
             }
         }

@@ -12,6 +12,7 @@ mod cyrus;
 mod imap;
 mod murder;
 mod pair;
+mod replica;
 mod sandbox;
 mod sasl;
 mod scenarios;
@@ -47,6 +48,10 @@ const WITH_ROLES: [Scenario; 1] = [("pair_and_a_user_that_leaves", pair::a_user_
 /// A scenario that makes its own murder.
 type Whole = fn(Kind);
 
+/// Scenarios in which our daemon begins as the replica of Cyrus's own master.
+const REPLICAS: [(&str, Whole); 2] =
+    [("replica_of_cyrus", replica::of_cyrus), ("replica_migrates", replica::migrates)];
+
 /// Scenarios whose MUPDATE server takes no password in the clear.
 const ENCRYPTED: [(&str, Whole); 4] = [
     ("by_every_mechanism", sasl::by_every_mechanism),
@@ -72,7 +77,7 @@ fn main() -> ExitCode {
         for (name, scenario) in SCENARIOS.into_iter().chain(WITH_ROLES) {
             trials.push(trial(kind, Logins::Roles, name, scenario));
         }
-        for (name, scenario) in ENCRYPTED {
+        for (name, scenario) in ENCRYPTED.into_iter().chain(REPLICAS) {
             let run = move || {
                 scenario(kind);
                 Ok::<(), Failed>(())

@@ -96,6 +96,21 @@ impl Murder {
         })
     }
 
+    /// A murder whose MUPDATE server, at an address of no host, is the replica of the one at `mupdate.test`.
+    pub fn replica(kind: Kind) -> Self {
+        let toml = format!(
+            "authority = \"upstream\"\nallow_plaintext = true\n[upstream]\nhost = \"{}:3905\"\nuser = \"murder\"\n\
+             password_file = \"password\"\nretry_max_ms = 1000\n",
+            address("mupdate.test")
+        );
+        Self::around(Logins::Alike, || {
+            Daemon::start_at_on(kind, &toml, &format!("{}:3905", address(REMOTE)), |data| {
+                let folder = data.parent().expect("the data has a folder");
+                std::fs::write(folder.join("password"), "secret\n").expect("the folder is ours");
+            })
+        })
+    }
+
     fn around(logins: Logins, daemon: impl FnOnce() -> Daemon) -> Self {
         static SYSLOG: OnceLock<Arc<Syslog>> = OnceLock::new();
         let folder = tempfile::tempdir().expect("a temporary directory");

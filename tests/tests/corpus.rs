@@ -24,6 +24,7 @@ const TARGETS: &[Target] = &[
     ("deflate", deflate::harness::torn_streams),
     ("directory", directory::directory),
     ("framing", proto::chunking),
+    ("dump", mupdate_host::dump::harness::list),
     ("import", users::import::harness::text),
     ("orders", directory::order_keys),
     ("responses", proto::response_round_trip),

@@ -8,7 +8,7 @@
 
 use mupdate_proto::{Location, MailboxName};
 
-use super::{Action, Change, Policy, Record, Refusal, Revision, Speaker, decide, hold, permit};
+use super::{Action, Change, Edit, Policy, Record, Refusal, Revision, Speaker, decide, hold, permit};
 
 /// Records, as one transaction sees and changes them.
 pub trait View {
@@ -142,6 +142,29 @@ impl<T> Batch<T> {
         // thousand feeds must not keep that alive.
         self.events.push(Event { revision, mailbox: mailbox.detached(), before, after, takeover_from });
         Ok(Ok(()))
+    }
+
+    /// Makes a record what it is to be, and asks nobody: somebody else has decided. What is so already is no change.
+    ///
+    /// # Errors
+    /// As [`stage`](Self::stage).
+    pub fn set<V: View>(&mut self, view: &mut V, edit: &Edit, who: T) -> Result<(), V::Error> {
+        self.waiting.push(who);
+        let Edit { mailbox, record: after } = edit;
+        let before = view.get(mailbox)?;
+        if before != *after {
+            let revision = self.revision + 1;
+            match (after, &before) {
+                (Some(record), before) => view.put(mailbox, record, before.as_ref(), revision)?,
+                (None, Some(before)) => view.remove(mailbox, before, revision)?,
+                (None, None) => {}
+            }
+            self.revision = revision;
+            let (mailbox, after) = (mailbox.detached(), after.clone());
+            self.events.push(Event { revision, mailbox, before, after, takeover_from: None });
+        }
+        self.verdicts.push(Ok(()));
+        Ok(())
     }
 
     /// The change that was made last, for those who count. Nobody else may know of it yet.

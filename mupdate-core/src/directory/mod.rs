@@ -19,6 +19,7 @@
 //! - Revisions grow by one with each event, and by nothing else.
 //! - A verdict can't be read before its batch is durable: only [`Sealed::durable`] hands it out. A batch
 //!   whose transaction was aborted hands out nothing but whom to answer NO.
+//! - A list that a replica is told removes no name before it is [complete](Merging::complete).
 //! - A [`Feed`] holds each name at most once, in the order of first changes, whatever its subscriber does: it
 //!   is bounded by the number of names that there are.
 //! - `name -> v36 key -> name` is exact for every legal name, and a key is as long as its name.
@@ -32,6 +33,7 @@ pub mod fuse;
 pub mod harness;
 pub mod learner;
 pub mod memory;
+pub mod merge;
 pub mod order;
 pub mod permit;
 pub mod resync;
@@ -43,6 +45,7 @@ pub use feed::{Feed, Filter, News};
 pub use fuse::{FuseLimits, Fuses, Held, Mass, Victim};
 pub use learner::Learner;
 pub use memory::MemoryView;
+pub use merge::{Complete, Edit, Merging};
 pub use order::{Order, v36_key, v36_name};
 pub use permit::{PeerRole, Roles, Speaker, hold, permit, permit_reading};
 pub use resync::{KeyRange, at_risk, can_be_at_risk, domain_of, risk_ranges, stem};

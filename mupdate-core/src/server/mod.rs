@@ -36,7 +36,7 @@ mod writes;
 use std::{sync::Arc, time::Instant};
 
 use bytes::BytesMut;
-use mupdate_proto::{Frame, FrameError, Framer, Tag};
+use mupdate_proto::{Frame, FrameError, Framer, Role, Tag};
 
 pub use self::{
     answers::{Answered, Answers, CommandKind},
@@ -243,6 +243,13 @@ impl ServerSession {
                 self.speak_by = Some(now + self.config.first_command_within);
                 self.login_by = now + self.config.login_within;
             }
+        }
+    }
+
+    /// The server has become the master, or a replica of another. Commands that come from now on are answered as such.
+    pub fn set_role(&mut self, role: &Role) {
+        if self.config.role != *role {
+            Arc::make_mut(&mut self.config).role = role.clone();
         }
     }
 

@@ -429,6 +429,18 @@ fn a_replica_takes_no_changes() {
     assert!(matches!(peer.send("X FIND \"a\"\r\n"), Output::Request(_, Request::Find(_))));
 }
 
+#[test]
+fn a_replica_that_is_promoted_takes_changes_on_open_connections() {
+    let replica = Role::Replica("mupdate://master.test".into());
+    let mut peer = Peer::logged_in(|config| config.role = replica.clone());
+    peer.session.set_role(&Role::Master);
+    assert!(matches!(peer.send("X DELETE \"a\"\r\n"), Output::Request(_, Request::Submit(_))));
+    let mut peer = Peer::logged_in(|_| ());
+    peer.session.set_role(&replica);
+    assert_eq!(peer.send("X DELETE \"a\"\r\n"), Output::Blocked(On::Input));
+    assert_eq!(peer.take(), "X BAD \"read-only session\"\r\n");
+}
+
 /// The runtime's fault, and loud in a debug build. The peer's command is answered nevertheless.
 #[test]
 #[cfg_attr(debug_assertions, should_panic(expected = "is no answer to"))]

@@ -118,20 +118,48 @@ impl<S: Read + Write> Client<S> {
     /// The connection is over.
     pub fn event(&mut self) -> Result<Event, ClientError> {
         loop {
-            match self.session.poll() {
-                Output::Event(Event::Untagged { status: Status::Bye, text }) => {
-                    return Err(ClientError::Bye(String::from_utf8_lossy(&text).into_owned()));
-                }
-                Output::Event(event) => return Ok(event),
-                Output::Closed(Reason::EndOfInput) => {
-                    return Err(io::Error::from(ErrorKind::UnexpectedEof).into());
-                }
-                Output::Closed(Reason::Violation(violation)) => {
-                    return Err(ClientError::Violation(violation));
-                }
-                Output::Blocked => self.read()?,
+            if let Some(event) = self.heard()? {
+                return Ok(event);
             }
+            self.read()?;
         }
+    }
+
+    /// What the server has said and nobody has taken yet: does not wait.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub fn heard(&mut self) -> Result<Option<Event>, ClientError> {
+        match self.session.poll() {
+            Output::Event(Event::Untagged { status: Status::Bye, text }) => {
+                Err(ClientError::Bye(String::from_utf8_lossy(&text).into_owned()))
+            }
+            Output::Event(event) => Ok(Some(event)),
+            Output::Closed(Reason::EndOfInput) => Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
+            Output::Closed(Reason::Violation(violation)) => Err(ClientError::Violation(violation)),
+            Output::Blocked => Ok(None),
+        }
+    }
+
+    /// Waits until the server has sent something, no longer than the stream's own read timeout; what is queued is sent
+    /// before. False: nothing came in that time.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn wait(&mut self) -> Result<bool, ClientError> {
+        match self.read() {
+            Err(ClientError::Io(error))
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+            {
+                Ok(false)
+            }
+            read => read.map(|()| true),
+        }
+    }
+
+    /// The stream alone; what the server has said and nobody has taken is thrown away.
+    pub fn into_stream(self) -> S {
+        self.stream
     }
 
     /// The stream.

@@ -4,6 +4,7 @@
 //! [`Config::reloaded`].
 
 mod auth;
+mod authority;
 mod error;
 mod fuse;
 #[cfg(feature = "harness")]
@@ -19,6 +20,8 @@ pub mod roles;
 mod saslauthd;
 mod size;
 mod tls;
+mod upstream;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,11 +32,13 @@ use mupdate_proto::{CompressLines, Limits, ServerName};
 use toml::de::DeValue;
 
 pub use auth::{AuthSettings, External, LoginCacheSettings};
+pub use authority::AuthorityKind;
 pub use error::{ConfigError, Problem};
 pub use listen::{ListenAddr, MUPDATE_PORT};
 pub use overrides::Overrides;
 pub use saslauthd::{SaslauthdSettings, SaslauthdUsers};
 pub use tls::{ClientCertificates, TlsSettings, TlsVersion};
+pub use upstream::{StartTls, UpstreamHost, UpstreamSettings};
 
 use crate::logging::LogSettings;
 use crate::pairs::PairSettings;
@@ -92,13 +97,8 @@ pub struct Config {
     pub fuse: FuseLimits,
     /// Who speaks for which server name.
     pub pairs: PairSettings,
-}
-
-/// Who decides about changes: `authority`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthorityKind {
-    /// This daemon.
-    Local,
+    /// The master that a replica follows.
+    pub upstream: UpstreamSettings,
 }
 
 /// What a peer may cost: `[limits]`.
@@ -184,6 +184,7 @@ impl Default for Config {
             roles: Roles::default(),
             fuse: FuseLimits::default(),
             pairs: PairSettings::default(),
+            upstream: UpstreamSettings::default(),
         }
     }
 }
@@ -246,6 +247,7 @@ const NAMES: Names = &[
             "roles",
             "fuse",
             "pairs",
+            "upstream",
         ],
     ),
     (
@@ -280,6 +282,7 @@ const NAMES: Names = &[
     ("roles", &["*"]),
     ("pairs", &["echo_seconds", "*"]),
     ("fuse", &fuse::NAMES),
+    ("upstream", &UpstreamSettings::NAMES),
     ("auth", &AuthSettings::NAMES),
     ("login_cache", &["entries", "seconds"]),
     ("tls", &["certificate", "key", "client_ca", "client_certificates", "minimum_version"]),
@@ -297,7 +300,9 @@ impl Config {
             .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
         let mut config =
             Self::parse(&text).map_err(|problems| ConfigError::Wrong { path: path.to_owned(), problems })?;
-        config.tls.relative_to(path.parent().unwrap_or(Path::new("")));
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.tls.relative_to(folder);
+        config.upstream.relative_to(folder);
         Ok(config)
     }
 
@@ -322,6 +327,9 @@ impl Config {
         cache.read("seconds", &mut config.login_cache.lifetime, seconds(1..=86_400));
         config.tls.read(&root.table("tls"));
         fuse::read(&mut config.fuse, &root.table("fuse"));
+        config.upstream.read(&root.table("upstream"));
+        let followed = config.upstream.host.is_some() || config.authority != AuthorityKind::Upstream;
+        root.require("authority", "upstream.host", followed);
         root.table("roles").read_all(|user, role| roles::read(&mut config.roles, user, role));
         root.table("pairs").read_all(|server, members| pairs::read(&mut config.pairs, server, members));
         let problems = document.problems();
@@ -341,36 +349,6 @@ impl Config {
             ListenAddr::Unix(_) => None,
         };
         self.listen.iter().find_map(port).unwrap_or(listen::MUPDATE_PORT)
-    }
-
-    /// What is allowed but probably not meant, a sentence each.
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let open: Vec<String> =
-            self.listen.iter().filter(|addr| !addr.is_local()).map(ToString::to_string).collect();
-        if !open.is_empty() && !self.allow_plaintext && !self.tls.is_on() {
-            warnings.push(format!(
-                "from other hosts, only who speaks SCRAM can log in through {} (Cyrus 3.6 and later): there is no \
-                 certificate in [tls], and allow_plaintext is false",
-                open.join(" and ")
-            ));
-        }
-        if !open.is_empty() && self.allow_plaintext {
-            warnings.push(format!(
-                "passwords cross the network in the clear to {}: let only trusted networks reach it",
-                open.join(" and ")
-            ));
-        }
-        if self.saslauthd.socket.is_some() && self.saslauthd.users == SaslauthdUsers::All {
-            warnings.push("whoever saslauthd knows can log in: name users in auth.saslauthd_users if these are too many".into());
-        }
-        if self.auth.external != External::Off && self.tls.client_certificates == ClientCertificates::Off {
-            warnings.push("auth.external finds no certificate: tls.client_certificates is \"off\"".into());
-        }
-        if self.readers() < u32::try_from(self.limits.connections).unwrap_or(u32::MAX) {
-            warnings.push("store.readers is below limits.connections: reads can fail under load".into());
-        }
-        warnings
     }
 
     fn read_order(&mut self, server: &str, order: &DeValue<'_>) -> Result<(), String> {
@@ -399,8 +377,11 @@ impl Config {
         top.read("listen_tls", &mut self.listen_tls, list);
         top.read("authority", &mut self.authority, |value| match text(value)?.as_str() {
             "local" => Ok(AuthorityKind::Local),
-            "upstream" | "etcd" => Err("known, but not available in this version; allowed: \"local\"".into()),
-            _ => Err("allowed: \"local\"".into()),
+            "upstream" => Ok(AuthorityKind::Upstream),
+            "etcd" => {
+                Err("known, but not available in this version; allowed: \"local\" or \"upstream\"".into())
+            }
+            _ => Err("allowed: \"local\" or \"upstream\"".into()),
         });
         top.read("policy", &mut self.policy, |value| {
             let policy = text(value).ok().and_then(|policy| policy.parse().ok());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mupdate_proto::CompressLines;
 
-use super::{AuthorityKind, Config, ListenAddr, size};
+use super::{Config, ListenAddr, size};
 
 impl fmt::Display for Config {
     /// TOML with every key, which [`Config::parse`] reads back.
@@ -21,9 +21,6 @@ impl fmt::Display for Config {
             CompressLines::Bare => "bare",
             CompressLines::Both => "both",
         };
-        let authority = match self.authority {
-            AuthorityKind::Local => "local",
-        };
         writeln!(f, "server_name = {}", quoted(&self.server_name))?;
         writeln!(f, "data_dir = {}", quoted(&self.data_dir.display()))?;
         writeln!(f, "user = {}", quoted(&self.user.as_deref().unwrap_or_default()))?;
@@ -31,7 +28,7 @@ impl fmt::Display for Config {
         writeln!(f, "sandbox = {}", self.sandbox)?;
         writeln!(f, "listen = [{}]", listeners(&self.listen))?;
         writeln!(f, "listen_tls = [{}]", listeners(&self.listen_tls))?;
-        writeln!(f, "authority = {}", quoted(&authority))?;
+        writeln!(f, "authority = {}", quoted(&self.authority.name()))?;
         writeln!(f, "policy = {}", quoted(&self.policy))?;
         writeln!(f, "compress = {}", quoted(&compress))?;
         writeln!(f, "allow_plaintext = {}", self.allow_plaintext)?;
@@ -84,6 +81,7 @@ impl fmt::Display for Config {
         writeln!(f, "client_certificates = {}", quoted(&self.tls.client_certificates.name()))?;
         writeln!(f, "minimum_version = {}", quoted(&self.tls.minimum_version.name()))?;
 
+        write!(f, "{}", self.upstream)?;
         writeln!(f, "\n[orders]")?;
         for (server, order) in &self.orders {
             writeln!(f, "{} = {}", quoted(server), quoted(order))?;

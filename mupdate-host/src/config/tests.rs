@@ -136,7 +136,19 @@ fn bad_values_name_their_line_and_what_is_allowed() {
         ("policy = 'lax'", "`policy` in line 1 is \"lax\"; allowed: \"standard\", \"strict\", \"unified\""),
         ("policy = 3", "`policy` in line 1 is 3; allowed: \"standard\""),
         ("authority = 'etcd'", "`authority` in line 1 is \"etcd\"; known, but not available in this version"),
-        ("authority = 'upstream'", "`authority` in line 1 is \"upstream\"; known, but not available"),
+        ("authority = 'upstream'", "`authority` in line 1 is \"upstream\"; set `upstream.host` too"),
+        (
+            "upstream.host = 'a:b'",
+            "`upstream.host` in line 1 is \"a:b\"; allowed: \"HOST\", \"HOST:PORT\" or",
+        ),
+        (
+            "upstream = { host = 'a', user = 'u' }",
+            "`upstream.host` in line 1 is \"a\"; set `upstream.password_file` too",
+        ),
+        (
+            "upstream.starttls = 'yes'",
+            "`upstream.starttls` in line 1 is \"yes\"; allowed: \"require\", \"prefer\" or \"off\"",
+        ),
         ("\nallow_plaintext = 'yes'", "`allow_plaintext` in line 2 is \"yes\"; allowed: true or false"),
         ("listen = []", "`listen` in line 1 is a list; at least one is needed"),
         ("listen = ['localhost:3905']", "`listen` in line 1 is a list; allowed: \"ADDRESS:PORT\""),

@@ -264,6 +264,9 @@ impl Link {
         if taken.turn {
             self.turn.arrived();
         }
+        if taken.role {
+            self.session.set_role(&self.requests.role());
+        }
         if taken.shutdown {
             self.session.shutdown("server is shutting down");
         }

@@ -117,6 +117,11 @@ impl Requests {
         &self.service.metrics.links
     }
 
+    /// What the daemon is now.
+    pub fn role(&self) -> mupdate_proto::Role {
+        self.service.role()
+    }
+
     /// The turns of long work.
     pub fn turns(&self) -> &Arc<Turns> {
         &self.service.turns

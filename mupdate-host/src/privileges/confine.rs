@@ -5,12 +5,13 @@
 
 use std::{
     collections::BTreeSet,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, RestrictionStatus, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetError, RulesetStatus,
+    ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, RestrictionStatus, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
 };
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tracing::{info, warn};
@@ -52,7 +53,14 @@ const CALLS: &[i64] = &[
     libc::SYS_acct,
 ];
 
-/// Which files a daemon needs once it serves.
+/// What the resolver of the system reads to find the address of a name.
+const RESOLVER: [&str; 5] =
+    ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"];
+
+/// Where name servers answer what does not fit into a datagram.
+const DNS_PORT: u16 = 53;
+
+/// Which files a daemon needs once it serves, and where it connects to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
     /// The data directory: everything but programs.
@@ -61,14 +69,34 @@ pub struct Reach {
     read: BTreeSet<PathBuf>,
     /// Folders of Unix sockets: removing them at the end.
     remove: BTreeSet<PathBuf>,
+    /// Files of the resolver, each by itself: reading.
+    look: Vec<PathBuf>,
+    /// Ports that it connects to.
+    connect: Vec<u16>,
 }
 
 impl Reach {
     /// What this configuration, from this file, needs.
     pub fn of<'a>(config: &Config, file: Option<&Path>, sockets: impl IntoIterator<Item = &'a Path>) -> Self {
         let tls = &config.tls;
-        let files = [file, tls.certificate.as_deref(), tls.key.as_deref(), tls.client_ca.as_deref()];
+        let upstream = &config.upstream;
+        let files = [
+            file,
+            tls.certificate.as_deref(),
+            tls.key.as_deref(),
+            tls.client_ca.as_deref(),
+            upstream.password_file.as_deref(),
+            upstream.ca.as_deref(),
+        ];
+        let mut connect: Vec<u16> = upstream.host.iter().map(|host| host.port).collect();
+        let mut look = Vec::new();
+        if upstream.host.as_ref().is_some_and(|host| host.name.parse::<IpAddr>().is_err()) {
+            connect.push(DNS_PORT);
+            look.extend(RESOLVER.map(PathBuf::from));
+        }
         Self {
+            look,
+            connect,
             data_dir: config.data_dir.clone(),
             read: files.into_iter().flatten().flat_map(folders).collect(),
             remove: sockets.into_iter().map(folder).collect(),
@@ -132,7 +160,7 @@ fn restrict(reach: &Reach) -> Result<RestrictionStatus, RulesetError> {
         | AccessFs::IoctlDev;
     let all = AccessFs::from_all(NEWEST);
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
-    // Addresses are bound by now, and nothing here connects to any.
+    // Addresses are bound by now, and only a replica connects to any.
     let mut rules =
         Ruleset::default().handle_access(all)?.handle_access(AccessNet::from_all(NEWEST))?.create()?;
     let mut allow = |path: &Path, access: BitFlags<AccessFs>| -> Result<(), RulesetError> {
@@ -146,8 +174,14 @@ fn restrict(reach: &Reach) -> Result<RestrictionStatus, RulesetError> {
     for folder in &reach.read {
         allow(folder, read)?;
     }
+    for file in &reach.look {
+        allow(file, AccessFs::ReadFile.into())?;
+    }
     for folder in &reach.remove {
         allow(folder, AccessFs::RemoveFile.into())?;
+    }
+    for port in &reach.connect {
+        rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
     }
     rules.restrict_self()
 }

@@ -234,6 +234,15 @@ impl Store {
         self.inner.tables.tombstones_from(&txn)
     }
 
+    /// What was [remembered](WriteTxn::remember) under this name.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn remembered(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let txn = self.inner.env.read_txn()?;
+        self.inner.tables.word(&txn, name)
+    }
+
     /// Octets in use, and octets that there are.
     ///
     /// # Errors

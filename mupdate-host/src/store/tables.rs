@@ -9,7 +9,7 @@
 //! | `tombstones` | revision | v36 key of the mailbox deleted then |
 //! | `journal` | revision | who changed what, and what was there before |
 //! | `clients` | kind, name | when an UPDATE client was last in sync; which order a server's mailboxes are in |
-//! | `meta` | a word | format, revision, next location id, where tombstones and journal begin |
+//! | `meta` | a word | format, revision, next location id, where tombstones and journal begin, what a restart has to know (`word:`) |
 //!
 //! Numbers are big-endian, so that they sort.
 
@@ -121,6 +121,28 @@ impl Tables {
             Some(octets) => be_u64(octets).ok_or(StoreError::Corrupt("meta entry")),
             None => Ok(0),
         }
+    }
+
+    /// What an operator decided, or a replica has to know after a restart.
+    pub(super) fn word(&self, txn: &RoTxn<'_>, name: &str) -> Result<Option<String>, StoreError> {
+        let octets = self.meta.get(txn, format!("word:{name}").as_bytes())?;
+        let text = octets.map(|octets| String::from_utf8(octets.to_vec())).transpose();
+        text.map_err(|_| StoreError::Corrupt("meta entry"))
+    }
+
+    /// Set or forget one of these.
+    pub(super) fn set_word(
+        &self,
+        txn: &mut RwTxn<'_>,
+        name: &str,
+        word: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let key = format!("word:{name}");
+        match word {
+            Some(word) => self.meta.put(txn, key.as_bytes(), word.as_bytes())?,
+            None => drop(self.meta.delete(txn, key.as_bytes())?),
+        }
+        Ok(())
     }
 
     /// Set one of the numbers above.

@@ -115,6 +115,14 @@ impl WriteTxn<'_> {
         clients::set_synced(self.tables, &mut self.txn, client, revision)
     }
 
+    /// Remember something about this daemon, or forget it: what has to be known after a restart.
+    ///
+    /// # Errors
+    /// The transaction has to be given up.
+    pub fn remember(&mut self, name: &str, word: Option<&str>) -> Result<(), StoreError> {
+        self.tables.set_word(&mut self.txn, name, word)
+    }
+
     /// Make it durable. Returns the revision of the last change.
     ///
     /// # Errors

@@ -10,6 +10,7 @@
 //!   where there is room for them alone. Anything else that goes wrong is fatal: nobody is answered, since nobody knows
 //!   what is on the disk, and the daemon has to end.
 
+mod edits;
 mod gauge;
 mod memos;
 mod obstacles;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 use mupdate_core::directory::{Action, Policy};
 use mupdate_core::server::{Reply, Ticket};
 
+pub use edits::{Done, Edits, Remember};
 pub use memos::Memo;
 pub use tally::{Decision, Decisions, Times};
 
@@ -42,7 +44,7 @@ use crate::sync::{Mutex, lock};
 use gauge::Gauge;
 use memos::Memos;
 use obstacles::Obstacles;
-use waiting::{Barrier, Entry, Waiting};
+use waiting::{Barrier, Entry, Order, Waiting};
 
 /// Who asks for a change: for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +78,10 @@ pub enum Job {
         /// The feed whose end position is asked for.
         feed: SharedFeed,
     },
+    /// Make names what somebody else has decided, in one transaction.
+    Edits(Edits),
+    /// Remember something about this daemon, and perhaps become something else.
+    Remember(Remember),
     /// Remember something, some time soon. Not answered.
     Note(Memo),
 }
@@ -263,11 +269,18 @@ impl Drop for Writer {
 
 /// Nothing was begun: it is safe to say no.
 fn decline(job: Job, stats: &WriterStats) {
+    const TEXT: &str = "server is shutting down";
     if let Job::Action { action, .. } = &job {
         stats.decisions.add(action, Decision::Failed);
     }
-    if let Job::Action { ticket, inbox, .. } | Job::Barrier { ticket, inbox, .. } = job {
-        inbox.deliver(ticket, Reply::Failed("server is shutting down".to_owned()));
+    match job {
+        Job::Action { ticket, inbox, .. } | Job::Barrier { ticket, inbox, .. } => {
+            inbox.deliver(ticket, Reply::Failed(TEXT.to_owned()));
+        }
+        Job::Edits(Edits { done, .. }) | Job::Remember(Remember { done, .. }) => {
+            done.say(Err(TEXT.to_owned()))
+        }
+        Job::Note(_) => {}
     }
 }
 
@@ -307,6 +320,10 @@ impl Work {
             let jobs = round.actions.len() + round.barriers.len();
             self.carry_out(round)?;
             self.stats.dealt_with(jobs);
+            if let Some(order) = waiting.order() {
+                self.carry_out_order(order)?;
+                self.stats.dealt_with(1);
+            }
             // Under a flood of changes there is always a next round; whoever was answered may want this processor.
             thread::yield_now();
         }
@@ -329,6 +346,8 @@ impl Work {
             Message::Job(Job::Barrier { ticket, inbox, feed }) => {
                 waiting.add_barrier(Barrier { ticket, inbox, feed });
             }
+            Message::Job(Job::Edits(edits)) => waiting.add_order(Order::Edits(edits)),
+            Message::Job(Job::Remember(remember)) => waiting.add_order(Order::Remember(remember)),
             Message::Job(Job::Note(_)) => debug_assert!(false, "notes do not come through the queue"),
             Message::Memos => {
                 self.memos_due.get_or_insert_with(|| Instant::now() + self.options.note_delay);

@@ -7,6 +7,7 @@ use mupdate_core::directory::Action;
 use mupdate_core::server::Ticket;
 
 use super::Origin;
+use super::edits::{Edits, Remember};
 use super::round::Round;
 use crate::feeds::SharedFeed;
 use crate::inbox::Inbox;
@@ -32,6 +33,12 @@ pub(super) struct Barrier {
     pub feed: SharedFeed,
 }
 
+/// What comes from no connection, and is carried out in its own transaction.
+pub(super) enum Order {
+    Edits(Edits),
+    Remember(Remember),
+}
+
 /// Changes that wait, and whose turn it is.
 ///
 /// - The changes of one connection are carried out in their sequence.
@@ -45,6 +52,7 @@ pub(super) struct Waiting {
     /// Whoever has something waiting, once each; the next in front.
     turns: VecDeque<usize>,
     barriers: Vec<Barrier>,
+    orders: VecDeque<Order>,
 }
 
 impl Waiting {
@@ -62,7 +70,16 @@ impl Waiting {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.turns.is_empty() && self.barriers.is_empty()
+        self.turns.is_empty() && self.barriers.is_empty() && self.orders.is_empty()
+    }
+
+    pub fn add_order(&mut self, order: Order) {
+        self.orders.push_back(order);
+    }
+
+    /// The next order: one after each round, so that neither keeps the other waiting.
+    pub fn order(&mut self) -> Option<Order> {
+        self.orders.pop_front()
     }
 
     /// The next round: so many changes at most, fewer where each has to be told to many streams, so that whoever comes

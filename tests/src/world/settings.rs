@@ -6,7 +6,7 @@ use mupdate_core::{
     directory::{FuseLimits, Order, Policy, Roles},
     server::ServerConfig,
 };
-use mupdate_host::config::Config;
+use mupdate_host::config::{AuthorityKind, Config};
 use mupdate_proto::{Role, ServerName};
 
 use crate::player::users;
@@ -54,7 +54,10 @@ impl From<Config> for Settings {
                 name_limit: NAME_LIMIT,
                 host: config.server_name,
                 software: config.software,
-                role: Role::Master,
+                role: match &config.upstream.host {
+                    Some(host) if config.authority == AuthorityKind::Upstream => Role::Replica(host.url()),
+                    _ => Role::Master,
+                },
                 compress: config.compress,
                 hold: config.hold,
                 first_command_within: config.limits.first_command,

@@ -10,6 +10,7 @@ mod directory;
 mod doctor;
 mod journal;
 mod pairs;
+mod role;
 mod status;
 mod text;
 
@@ -18,6 +19,7 @@ pub use directory::{Host, HostOrder, Mailbox, MailboxState, OrderSource, Partiti
 pub use doctor::{Finding, Severity};
 pub use journal::{Deed, Entry, Release, Released, Reservation, Undo, UndoRequest, What};
 pub use pairs::{Lag, Pair, Speaker};
+pub use role::{Promote, Turned};
 pub use status::{MapUse, Part, Role, Status, Upstream, UpstreamState, WriterCounts};
 pub use text::Text;
 

@@ -1,0 +1,208 @@
+//! The replica's side against a master that is played line by line.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::mpsc,
+    time::Duration,
+};
+
+use mupdate_core::{
+    directory::{Edit, Record, State},
+    server::{Finish, Row, Scope},
+};
+use mupdate_proto::{Location, MailboxName};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    authority::Following,
+    config::Config,
+    feeds::Feeds,
+    store::{RowSink, StoreOptions},
+    writer::{Edits, Origin, WriterOptions},
+};
+
+/// A replica without sockets for clients of its own.
+struct Bench {
+    _folder: TempDir,
+    store: Store,
+    writer: Arc<Writer>,
+    upstream: Upstream,
+    master: TcpListener,
+}
+
+fn bench(names: &[&str], more: &str) -> Bench {
+    let folder = tempfile::tempdir().expect("a folder");
+    let password = folder.path().join("password");
+    std::fs::write(&password, "secret\n").expect("ours");
+    let master = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = master.local_addr().expect("bound");
+    let text = format!(
+        "[upstream]\nhost = '{host}'\nuser = 'u'\npassword_file = '{}'\nnoop_ms = 50\nretry_ms = 10\n{more}",
+        password.display()
+    );
+    let config = Config::parse(&text).expect("settings");
+    let store = Store::open(
+        &folder.path().join("data"),
+        StoreOptions { map_size: 64 << 20, ..StoreOptions::default() },
+    )
+    .expect("a store");
+    let feeds = Feeds::new(0);
+    let authority = Box::new(Following { url: "mupdate://m".into() });
+    let writer = Writer::spawn(store.clone(), authority, feeds, WriterOptions::default(), Box::new(|_| ()));
+    let writer = Arc::new(writer.expect("a thread"));
+    let edits = names.iter().map(|name| Edit {
+        mailbox: MailboxName::new((*name).to_owned()).expect("legal"),
+        record: Some(Record { location: Location::new("be0!p").expect("legal"), state: State::Reserved }),
+    });
+    let (tell, told) = mpsc::channel();
+    let done = Done::new(move |outcome| tell.send(outcome).expect("the test waits"));
+    let origin = Origin { principal: "test".into(), peer: "test".into() };
+    writer.submit(Job::Edits(Edits { edits: edits.collect(), origin, deed: api::Deed::Import, done }));
+    told.recv().expect("an answer").expect("durable");
+    let upstream = Upstream::new(&config.upstream, &store, &writer).expect("a host");
+    Bench { _folder: folder, store, writer, upstream, master }
+}
+
+impl Bench {
+    /// The next connection, logged in and asked for everything.
+    fn asked(&self, role: &str) -> (TcpStream, BufReader<TcpStream>) {
+        let (mut stream, _) = self.master.accept().expect("it connects");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("not zero");
+        write!(stream, "* AUTH \"PLAIN\"\r\n* OK MUPDATE \"m\" \"Cyrus\" \"3\" \"{role}\"\r\n")
+            .expect("it reads");
+        let mut lines = BufReader::new(stream.try_clone().expect("a socket"));
+        if role == "(master)" {
+            expect(&mut lines, "C1 AUTHENTICATE");
+            write!(stream, "C1 OK \"hello\"\r\n").expect("it reads");
+            expect(&mut lines, "C2 UPDATE");
+        }
+        (stream, lines)
+    }
+
+    fn names(&self) -> Vec<String> {
+        struct All(Vec<String>);
+        impl RowSink for &mut All {
+            fn full(&self) -> bool {
+                false
+            }
+            fn row(&mut self, row: Row<'_>) {
+                let acl = row.acl.map(|acl| format!(" {}", acl.escape_ascii())).unwrap_or_default();
+                self.0.push(format!("{} {}{acl}", row.name.escape_ascii(), row.location.escape_ascii()));
+            }
+            fn gone(&mut self, _: &[u8]) {}
+            fn finish(self, how: Finish) {
+                assert_eq!(how, Finish::End);
+            }
+        }
+        let mut all = All(Vec::new());
+        let mut pager = self.store.pager(Scope::All).expect("readable");
+        self.store.page(&mut pager, &mut all).expect("readable");
+        all.0
+    }
+
+    fn wait(&self, what: impl Fn(&api::Upstream) -> bool) -> api::Upstream {
+        let inner = self.upstream.shared.lock();
+        drop(inner);
+        let mut inner = self.upstream.shared.lock();
+        loop {
+            drop(inner);
+            let status = self.upstream.status();
+            if what(&status) {
+                return status;
+            }
+            inner = self.upstream.shared.lock();
+            let (again, _) = self
+                .upstream
+                .shared
+                .changed
+                .wait_timeout(inner, Duration::from_millis(20))
+                .unwrap_or_else(PoisonError::into_inner);
+            inner = again;
+        }
+    }
+}
+
+/// The next line begins so; literals are beside the point.
+fn expect(lines: &mut impl BufRead, start: &str) -> String {
+    loop {
+        let mut line = String::new();
+        assert!(lines.read_line(&mut line).expect("in time") > 0, "the connection ended before {start}");
+        if line.starts_with(start) {
+            return line;
+        }
+    }
+}
+
+/// Answers a NOOP.
+fn noop(stream: &mut TcpStream, lines: &mut impl BufRead) {
+    let line = expect(lines, "C");
+    let tag = line.split(' ').next().expect("a tag");
+    write!(stream, "{tag} OK \"Noop done\"\r\n").expect("it reads");
+}
+
+#[test]
+fn a_list_that_breaks_off_removes_nothing_and_one_that_ends_makes_equal() {
+    let bench = bench(&["user.a", "user.b", "user.c"], "");
+    bench.upstream.start().expect("a thread");
+    let (mut stream, _lines) = bench.asked("(master)");
+    write!(stream, "C2 MAILBOX \"user.b\" \"be1!p\" \"b\tlrs\"\r\nC2 RESERVE \"user.d\" \"be1!p\"\r\n")
+        .expect("it reads");
+    stream.shutdown(Shutdown::Both).expect("a socket");
+    let status = bench.wait(|status| status.last_error.is_some());
+    assert_eq!((status.state, status.lag_ms), (api::UpstreamState::Away, None));
+    assert!(bench.upstream.may_be_replaced().is_err_and(|reason| reason.contains("never had everything")));
+    for name in ["user.a be0!p", "user.c be0!p"] {
+        assert!(bench.names().iter().any(|row| row == name), "{name} is gone");
+    }
+
+    let (mut stream, mut lines) = bench.asked("(master)");
+    let rows = "C2 MAILBOX \"user.b\" \"be1!p\" \"b\tlrs\"\r\nC2 RESERVE \"user.d\" \"be1!p\"\r\nC2 DELETE \"user.c\"\r\n";
+    // What follows the OK in the same piece is no part of the list, and not removed with what that lacks.
+    write!(stream, "{rows}C2 OK \"streaming starts\"\r\nC2 RESERVE \"user.e\" \"be2!p\"\r\n")
+        .expect("it reads");
+    noop(&mut stream, &mut lines);
+    let status =
+        bench.wait(|status| status.state == api::UpstreamState::Following && status.lag_ms.is_some());
+    assert!(status.last_error.is_some(), "what was, is told still");
+    noop(&mut stream, &mut lines);
+    assert_eq!(bench.names(), ["user.b be1!p b\\tlrs", "user.d be1!p", "user.e be2!p"]);
+    // A list that is the same costs no revision.
+    let revision = bench.store.revision().expect("readable");
+    stream.shutdown(Shutdown::Both).expect("a socket");
+    let (mut stream, mut lines) = bench.asked("(master)");
+    write!(
+        stream,
+        "{}C2 RESERVE \"user.e\" \"be2!p\"\r\nC2 OK \"go\"\r\n",
+        rows.replace("C2 DELETE \"user.c\"\r\n", "")
+    )
+    .expect("it reads");
+    noop(&mut stream, &mut lines);
+    noop(&mut stream, &mut lines);
+    assert_eq!(bench.store.revision().expect("readable"), revision);
+    bench.upstream.stop();
+    bench.writer.stop();
+}
+
+#[test]
+fn neither_an_empty_master_nor_another_replica_is_believed() {
+    let bench = bench(&["user.a"], "");
+    bench.upstream.start().expect("a thread");
+    let (mut stream, _lines) = bench.asked("(master)");
+    write!(stream, "C2 OK \"streaming starts\"\r\n").expect("it reads");
+    bench.wait(|status| status.last_error.as_ref().is_some_and(|error| error.contains("is not believed")));
+    let (mut replica, mut lines) = bench.asked("mupdate://elsewhere");
+    expect(&mut lines, "C1 AUTHENTICATE");
+    write!(replica, "C1 OK \"hello\"\r\n").expect("it reads");
+    bench.wait(|status| {
+        status.last_error.as_ref().is_some_and(|error| error.contains("replica of mupdate://elsewhere"))
+    });
+    assert_eq!(bench.names(), ["user.a be0!p"]);
+}
+
+#[test]
+fn pauses_grow_by_chance_and_no_more_than_twice() {
+    let pause = Duration::from_millis(100);
+    assert!((0..100).map(|_| jittered(pause)).all(|time| time >= pause && time <= 2 * pause));
+}

@@ -1,0 +1,124 @@
+//! Cyrus's own master, our replica of it, and the day on which that takes its place.
+
+use std::{collections::BTreeMap, fs};
+
+use mupdate_tests::{
+    client::{Client, ClientError, Row},
+    daemon::{DEADLINE, Kind},
+};
+
+use super::{
+    cyrus::Cyrus,
+    murder::{Murder, address, eventually},
+    sandbox::REMOTE,
+};
+
+/// What Cyrus's master has, in any order.
+fn cyrus_has() -> BTreeMap<String, Row> {
+    let stream = std::net::TcpStream::connect((address("mupdate.test"), 3905)).expect("it listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    let rows = Client::login(stream).expect("the same user").list(None).expect("LIST works");
+    rows.into_iter().map(|row| (row.name().to_owned(), row)).collect()
+}
+
+/// Our replica gets what backends tell Cyrus's master, a frontend of Cyrus follows the replica, and after a restart of
+/// either everything is as it should be.
+pub fn of_cyrus(kind: Kind) {
+    let mut murder = Murder::replica(kind);
+    let mut master = Cyrus::mupdate_master(murder.folder(), "cyrusmaster", address("mupdate.test"));
+    master.start();
+    let backend = murder.backend("backend1");
+    let mut admin = backend.imap("cyrus");
+    for name in ["alice", "alice/a", "alice/a/b", "alice/a-b", "bob", "bob/x y"] {
+        admin.ok(format!("CREATE user/{name}"));
+    }
+    murder.daemon.wait_for_log("in sync with the master");
+    eventually("the replica has what Cyrus has", || murder.entries() == cyrus_has());
+
+    // A frontend that follows the replica.
+    let mut frontend = murder.make_frontend("frontend1");
+    frontend.option("mupdate_server", REMOTE);
+    murder.start_and_sync(&mut frontend);
+    murder.same_on(&frontend);
+    admin.ok("CREATE user/alice/new");
+    admin.ok("SETACL user/alice/new bob lrs");
+    admin.ok("RENAME user/alice/a-b user/alice/z");
+    eventually("the replica has what Cyrus has", || murder.entries() == cyrus_has());
+    murder.same_on(&frontend);
+    let refused = murder.client().delete("user.alice");
+    assert!(
+        matches!(&refused, Err(ClientError::Refused { text, .. }) if text == "read-only session"),
+        "{refused:?}"
+    );
+
+    // While the replica is down, names come and go.
+    assert_eq!(murder.daemon.terminate().code(), Some(0));
+    admin.ok("SETACL user/bob cyrus lrswipkxtecda");
+    admin.ok("RENAME user/bob user/robert");
+    admin.ok("CREATE user/bob/later");
+    murder.daemon.start_again();
+    murder.daemon.wait_for_log("in sync with the master");
+    eventually("the replica has what Cyrus has", || murder.entries() == cyrus_has());
+
+    // While Cyrus's master is down, the replica serves what it has.
+    let before = murder.entries();
+    master.kill();
+    murder.daemon.wait_for_log("the master is not followed");
+    assert_eq!(murder.entries(), before);
+    master.start();
+    admin.ok("CREATE user/bob/again");
+    eventually("the replica has what Cyrus has", || murder.entries() == cyrus_has());
+}
+
+/// The steps of docs/migrate.md, and the way back.
+pub fn migrates(kind: Kind) {
+    // Where everything begins: a murder around Cyrus's own master.
+    let mut murder = Murder::replica(kind);
+    let mut master = Cyrus::mupdate_master(murder.folder(), "cyrusmaster", address("mupdate.test"));
+    master.start();
+    let backend = murder.backend("backend1");
+    let mut frontend = murder.make_frontend("frontend1");
+    murder.start_and_sync(&mut frontend);
+    let mut admin = backend.imap("cyrus");
+    for name in ["alice", "alice/a", "alice/a/b", "alice/a-b", "bob"] {
+        admin.ok(format!("CREATE user/{name}"));
+    }
+
+    // 1 and 2: follow, and have the same.
+    murder.daemon.wait_for_log("in sync with the master");
+    eventually("the replica has what Cyrus has", || murder.entries() == cyrus_has());
+
+    // 3: stop Cyrus's master. Users are served meanwhile, and changes refused.
+    let before = murder.entries();
+    master.kill();
+    frontend.imap("alice").ok("SELECT INBOX/a/b");
+    let refused = admin.command("CREATE user/alice/while-down");
+    assert!(!refused.ok, "{refused:?}");
+
+    // 4: become the master.
+    let file = murder.daemon.config_file();
+    let text = fs::read_to_string(&file).expect("it is ours");
+    fs::write(&file, text.replace("\"upstream\"", "\"local\"")).expect("it is ours");
+    assert_eq!(murder.daemon.terminate().code(), Some(0));
+    murder.daemon.start_again();
+    assert_eq!(murder.entries(), before);
+
+    // 5: move the name.
+    let syncs = murder.syncs(&frontend);
+    let hosts = fs::read_to_string("/etc/hosts").expect("readable");
+    let moved = hosts.replace(address("mupdate.test"), address(REMOTE));
+    fs::write("/etc/hosts", moved).expect("it is the sandbox's");
+    admin.ok("CREATE user/alice/after");
+    murder.wait_for_sync(&frontend, syncs);
+    murder.same_on(&frontend);
+    frontend.imap("alice").ok("SELECT INBOX/a/b");
+    let said = backend.must("ctl_mboxlist", &["-m", "-w"]);
+    assert!(!said.contains("Force Activate") && !said.contains("Remove"), "{said}");
+
+    // The way back: Cyrus's master has what it had, and backends tell it the rest.
+    assert_eq!(murder.daemon.terminate().code(), Some(0));
+    fs::write("/etc/hosts", hosts).expect("it is the sandbox's");
+    master.start();
+    backend.must("ctl_mboxlist", &["-m"]);
+    assert!(cyrus_has().contains_key("user.alice.after"), "the backend told it");
+}
