@@ -77,6 +77,10 @@ metrics! {
         "1 for what the daemon is: master, which takes changes, or replica, which follows a master.");
     REVISION: gauge("mupdate_revision", &[],
         "Number of the last change of the directory. It stays over restarts, and grows by one with every change.");
+    UPSTREAM_STATE: gauge("mupdate_upstream_state", &["state"],
+        "Of a replica, 1 for how far it has come with its master: away, merging (its list is coming), or following.");
+    UPSTREAM_LAG: gauge("mupdate_upstream_lag_seconds", &[],
+        "Of a replica: how long ago it last had proof that it has everything. Not there before the first.");
 
     NAMES: gauge("mupdate_names", &["server", "state"],
         "Names in the directory: active mailboxes, and reserved names. The 200 largest servers, and all others as other.");

@@ -22,6 +22,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod upstream;
 mod writer;
 
 use std::{
@@ -101,6 +102,7 @@ pub fn render(service: &Service, format: Format) -> String {
     let mut page = Page::default();
     let now = Instant::now();
     process::collect(service, &mut page);
+    upstream::collect(service, &mut page);
     directory::collect(service, &mut page);
     command::collect(service, &mut page);
     writer::collect(service, &mut page);

@@ -19,7 +19,7 @@ pub(super) fn collect(service: &Service, page: &mut Page) {
     page.say(&START, metrics.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
     let used = clock_gettime(ClockId::ProcessCPUTime);
     page.say(&CPU, used.tv_sec as f64 + used.tv_nsec as f64 / 1e9);
-    let master = matches!(service.settings().session.role, Role::Master);
+    let master = service.role() == Role::Master;
     let roles = page.family(&ROLE);
     roles.add([("role", "master".into())], master);
     roles.add([("role", "replica".into())], !master);
