@@ -80,6 +80,11 @@ impl Connections {
         self.lock().places.len()
     }
 
+    /// The daemon goes down.
+    pub fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
     /// How many connections were refused since the start.
     pub fn refused(&self) -> u64 {
         self.refusals().iter().map(|(_, count)| count).sum()

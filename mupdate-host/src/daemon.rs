@@ -10,13 +10,14 @@ use std::{
     process,
     sync::{Arc, OnceLock},
     thread::available_parallelism,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use tracing::{error, info, warn};
 
 use crate::{
+    admin::{Admin, AdminListeners, AdminServer},
     cli::Serve,
     config::Config,
     exit::{Code, Fatal},
@@ -30,6 +31,9 @@ use crate::{
 
 /// How long connections may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(10);
+
+/// How long those of the admin interface may take, when all others have left.
+const ADMIN_FAREWELL: Duration = Duration::from_secs(2);
 
 /// What the process exits with at the second SIGTERM or SIGINT: `EX_TEMPFAIL` of sysexits(3), as what was in flight
 /// may not have been answered.
@@ -78,8 +82,9 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
     let account = Account::to_become(config)?;
     privileges::make_nothing_for_others();
     let files_allowed = raise_open_files();
-    let Listeners { sockets, addresses, files } = Listeners::bind(&config.listen, &config.listen_tls)?;
+    let Listeners { sockets, addresses, mut files } = Listeners::bind(&config.listen, &config.listen_tls)?;
     store::make_dir(&config.data_dir).map_err(|error| unopened(&error))?;
+    let admin = AdminListeners::bind(config, &mut files)?;
     give_up_root(account.as_ref(), config, &files)?;
     for warning in privileges::data_dir_warnings(&config.data_dir) {
         warn!("{warning}");
@@ -97,6 +102,17 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
     service.metrics.set_program(serve.program);
     let counts = service.store.counts().map_err(|error| unreadable(&error))?;
     runtime.serve(&service, sockets).map_err(|error| no_means("start serving", &error))?;
+    let about = Admin {
+        service: Arc::clone(&service),
+        program: serve.program,
+        data_dir: config.data_dir.clone(),
+        started: SystemTime::now(),
+    };
+    if !admin.sockets.is_empty() {
+        info!(at = admin.addresses.join(" "), "the admin interface is there");
+    }
+    let admin = AdminServer::start(about, admin.sockets)
+        .map_err(|error| no_means("serve the admin interface", &error))?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         listen = addresses.join(" "),
@@ -127,12 +143,15 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
     info!(connections = service.connections.count(), "stopping");
     runtime.stop_accepting();
     service.connections.shutdown();
+    // What was said before it came to this is answered still; who only listens has heard everything.
+    admin.close();
     let left = service.connections.wait_until_empty(FAREWELL);
     if left > 0 {
         warn!(connections = left, "some connections take no farewell and are dropped");
     }
     service.stop_following();
     service.writer.stop();
+    admin.stop(ADMIN_FAREWELL);
     files.remove();
     info!("stopped");
     Ok(())

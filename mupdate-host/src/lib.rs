@@ -38,4 +38,5 @@ pub mod tally;
 pub mod tls;
 pub mod upstream;
 pub mod users;
+pub mod wake;
 pub mod writer;

@@ -85,9 +85,9 @@ impl Listeners {
     fn bind_one(&mut self, address: &ListenAddr, entrance: Entrance) -> Result<(), Fatal> {
         let bound = match address {
             ListenAddr::Tcp(address) => bind_tcp(*address),
-            ListenAddr::Unix(path) => self.bind_unix(path),
+            ListenAddr::Unix(path) => bind_unix(path, &mut self.files),
         };
-        let (socket, mut name) = bound.map_err(|error| refused(address, &error))?;
+        let (socket, mut name) = bound.map_err(|error| refused(address, &error, "--listen"))?;
         if entrance == Entrance::Tls {
             name.push_str("/tls");
         }
@@ -95,21 +95,21 @@ impl Listeners {
         self.sockets.push(Listener { socket, entrance });
         Ok(())
     }
-
-    fn bind_unix(&mut self, path: &Path) -> io::Result<(Socket, String)> {
-        remove_stale(path)?;
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.bind(&SockAddr::unix(path)?)?;
-        self.files.add(path)?;
-        // Nobody gets in between: connections are refused until `listen`.
-        fs::set_permissions(path, fs::Permissions::from_mode(UNIX_MODE))?;
-        socket.listen(BACKLOG)?;
-        socket.set_nonblocking(true)?;
-        Ok((socket, path.display().to_string()))
-    }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<(Socket, String)> {
+pub(crate) fn bind_unix(path: &Path, files: &mut SocketFiles) -> io::Result<(Socket, String)> {
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    files.add(path)?;
+    // Nobody gets in between: connections are refused until `listen`.
+    fs::set_permissions(path, fs::Permissions::from_mode(UNIX_MODE))?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok((socket, path.display().to_string()))
+}
+
+pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<(Socket, String)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     // A restart must not wait for the connections of the process before it to time out.
     socket.set_reuse_address(true)?;
@@ -235,16 +235,16 @@ impl Exhaustion {
 }
 
 /// An address is taken, not this machine's, or not permitted.
-fn refused(address: &ListenAddr, error: &io::Error) -> Fatal {
+pub(crate) fn refused(address: &ListenAddr, error: &io::Error, setting: &str) -> Fatal {
+    let another = format!("choose another with {setting}");
     let (code, advice) = match error.kind() {
-        io::ErrorKind::AddrInUse => (
-            Code::Unavailable,
-            "stop what listens there (Cyrus's own mupdate?) or choose another with --listen",
-        ),
-        io::ErrorKind::PermissionDenied => {
-            (Code::NoPerm, "ports below 1024 and other people's directories need privileges")
+        io::ErrorKind::AddrInUse => {
+            (Code::Unavailable, format!("stop what listens there (Cyrus's own mupdate?) or {another}"))
         }
-        _ => (Code::Unavailable, "choose another with --listen"),
+        io::ErrorKind::PermissionDenied => {
+            (Code::NoPerm, "ports below 1024 and other people's directories need privileges".into())
+        }
+        _ => (Code::Unavailable, another),
     };
     Fatal::new(code, format!("cannot listen on {address}: {error}; {advice}"))
 }

@@ -12,15 +12,13 @@ use mupdate_host::{
     link::Peer,
     listen::{self, Entrance, Exhaustion, Listener},
     service::{Service, refuse},
+    wake::{Seen, Wake},
 };
 use rustix::event::PollFlags;
 use socket2::Socket;
 use tracing::warn;
 
-use crate::{
-    connection,
-    wake::{Seen, Wake},
-};
+use crate::connection;
 
 /// Octets of stack that a connection needs at most; a page of it is used by most.
 const STACK: usize = 256 * 1024;

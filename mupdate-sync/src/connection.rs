@@ -8,11 +8,10 @@ use mupdate_host::{
     link::{Closing, Linger, Link, Peer, Readiness},
     listen::{Entrance, acknowledge},
     service::Service,
+    wake::Wake,
 };
 use rustix::event::PollFlags;
 use socket2::Socket;
-
-use crate::wake::Wake;
 
 /// Serve one connection until it is closed.
 ///

@@ -6,7 +6,6 @@
 mod accept;
 mod connection;
 mod signal;
-mod wake;
 
 use std::{io, process::ExitCode, sync::Arc, thread};
 
@@ -15,9 +14,10 @@ use mupdate_host::{
     daemon::{self, Runtime, Signal},
     listen::Listener,
     service::Service,
+    wake::Wake,
 };
 
-use crate::{signal::Signals, wake::Wake};
+use crate::signal::Signals;
 
 fn main() -> ExitCode {
     cli::main("mupdated-sync", |command| daemon::run(command, Threads::new))

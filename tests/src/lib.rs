@@ -8,6 +8,7 @@
 //! - [`daemon`]: the daemons as processes;
 //! - [`cyrus_sasl`]: the programs of Cyrus SASL;
 //! - [`client`]: a blocking client, and [`tls`] for it;
+//! - [`http`]: a client of the admin interface;
 //! - [`history`]: what clients know, and whether what is found afterwards can be;
 //! - [`load`]: clients that put a daemon under load until it ends;
 //! - [`preload`]: directories that are full from the start.
@@ -17,6 +18,7 @@ pub mod cyrus_sasl;
 pub mod daemon;
 pub mod deflate;
 pub mod history;
+pub mod http;
 pub mod load;
 pub mod player;
 pub mod preload;

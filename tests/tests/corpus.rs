@@ -9,7 +9,7 @@ use std::time::Instant;
 use mupdate_core::client::harness as client;
 use mupdate_core::directory::harness as directory;
 use mupdate_core::server::harness as server;
-use mupdate_host::{auth, config, deflate, users};
+use mupdate_host::{admin, auth, config, deflate, users};
 use mupdate_proto::harness as proto;
 
 /// A fuzz target and what it calls.
@@ -25,6 +25,7 @@ const TARGETS: &[Target] = &[
     ("directory", directory::directory),
     ("framing", proto::chunking),
     ("dump", mupdate_host::dump::harness::list),
+    ("http", admin::http::harness::connection),
     ("import", users::import::harness::text),
     ("orders", directory::order_keys),
     ("responses", proto::response_round_trip),

@@ -3,6 +3,7 @@
 //! `mupdated.example.toml` at the top of the source tree explains every key. What SIGHUP can change is decided in
 //! [`Config::reloaded`].
 
+mod admin;
 mod auth;
 mod authority;
 mod error;
@@ -11,6 +12,7 @@ mod fuse;
 #[doc(hidden)]
 pub mod harness;
 mod listen;
+mod names;
 mod overrides;
 mod pairs;
 mod print;
@@ -31,10 +33,12 @@ use mupdate_core::directory::{FuseLimits, Order, Policy, Roles};
 use mupdate_proto::{CompressLines, Limits, ServerName};
 use toml::de::DeValue;
 
+pub use admin::AdminSettings;
 pub use auth::{AuthSettings, External, LoginCacheSettings};
 pub use authority::AuthorityKind;
 pub use error::{ConfigError, Problem};
 pub use listen::{ListenAddr, MUPDATE_PORT};
+pub(crate) use names::server_name;
 pub use overrides::Overrides;
 pub use saslauthd::{SaslauthdSettings, SaslauthdUsers};
 pub use tls::{ClientCertificates, TlsSettings, TlsVersion};
@@ -42,6 +46,7 @@ pub use upstream::{StartTls, UpstreamHost, UpstreamSettings};
 
 use crate::logging::LogSettings;
 use crate::pairs::PairSettings;
+use names::{host_name, printable};
 use read::{
     Document, Names, Section, list, millis, name, number, octets, parsed, seconds, text, truth, unless_zero,
 };
@@ -99,6 +104,8 @@ pub struct Config {
     pub pairs: PairSettings,
     /// The master that a replica follows.
     pub upstream: UpstreamSettings,
+    /// Where operators and their tools are listened to.
+    pub admin: AdminSettings,
 }
 
 /// What a peer may cost: `[limits]`.
@@ -185,6 +192,7 @@ impl Default for Config {
             fuse: FuseLimits::default(),
             pairs: PairSettings::default(),
             upstream: UpstreamSettings::default(),
+            admin: AdminSettings::default(),
         }
     }
 }
@@ -248,6 +256,7 @@ const NAMES: Names = &[
             "fuse",
             "pairs",
             "upstream",
+            "admin",
         ],
     ),
     (
@@ -283,6 +292,7 @@ const NAMES: Names = &[
     ("pairs", &["echo_seconds", "*"]),
     ("fuse", &fuse::NAMES),
     ("upstream", &UpstreamSettings::NAMES),
+    ("admin", &admin::NAMES),
     ("auth", &AuthSettings::NAMES),
     ("login_cache", &["entries", "seconds"]),
     ("tls", &["certificate", "key", "client_ca", "client_certificates", "minimum_version"]),
@@ -330,6 +340,7 @@ impl Config {
         config.upstream.read(&root.table("upstream"));
         let followed = config.upstream.host.is_some() || config.authority != AuthorityKind::Upstream;
         root.require("authority", "upstream.host", followed);
+        config.admin.read(&root.table("admin"));
         root.table("roles").read_all(|user, role| roles::read(&mut config.roles, user, role));
         root.table("pairs").read_all(|server, members| pairs::read(&mut config.pairs, server, members));
         let problems = document.problems();
@@ -447,29 +458,6 @@ impl StoreSettings {
         table.read("journal", &mut self.journal, number(0..=1_000_000_000));
         table.read("readers", &mut self.readers, unless_zero(1_000_000));
     }
-}
-
-/// A name that can stand in a banner and in a location.
-pub(crate) fn server_name(name: &str) -> Result<String, String> {
-    if name.is_empty() || name.len() > 255 || name.contains(['!', '"', '\\', ' ']) {
-        return Err("allowed: a host name".into());
-    }
-    printable(name)
-}
-
-fn printable(text: &str) -> Result<String, String> {
-    let plain = text.bytes().all(|octet| (b' '..=b'~').contains(&octet) && octet != b'"' && octet != b'\\');
-    if plain && !text.is_empty() {
-        Ok(text.to_owned())
-    } else {
-        Err("allowed: printable ASCII without quotes".into())
-    }
-}
-
-/// What this host calls itself.
-fn host_name() -> String {
-    let name = rustix::system::uname();
-    server_name(&name.nodename().to_string_lossy()).unwrap_or_else(|_| "localhost".into())
 }
 
 #[cfg(test)]

@@ -86,6 +86,7 @@ impl fmt::Display for Config {
         for (server, order) in &self.orders {
             writeln!(f, "{} = {}", quoted(server), quoted(order))?;
         }
+        self.admin.print(f)?;
         super::fuse::print(&self.fuse, f)?;
         super::roles::print(&self.roles, f)?;
         super::pairs::print(&self.pairs, f)

@@ -9,7 +9,7 @@ impl Config {
     /// A reload takes over the limits (but `batch`), `allow_plaintext`, `compress`, `software`, `[orders]`, `[roles]`,
     /// `[fuse]`, `[pairs]`, `[streams]`, `[auth]`, `[tls]` and the levels of `log`. Limits and TLS count for new connections. It
     /// keeps `server_name`, `data_dir`, `user`, `group`, `sandbox`, `listen`, `listen_tls`, `authority`, `policy`,
-    /// `limits.batch`, `[store]`, `[login_cache]` and `[upstream]` (whose files are read at each connection).
+    /// `limits.batch`, `[store]`, `[login_cache]`, `[admin]` and `[upstream]` (whose files are read at each connection).
     #[must_use]
     pub fn reloaded(&self, fresh: Self) -> (Self, Vec<&'static str>) {
         let mut next = fresh;
@@ -28,6 +28,7 @@ impl Config {
         keep(&mut next.store, &self.store, "store", &mut waiting);
         keep(&mut next.login_cache, &self.login_cache, "login_cache", &mut waiting);
         keep(&mut next.upstream, &self.upstream, "upstream", &mut waiting);
+        keep(&mut next.admin, &self.admin, "admin", &mut waiting);
         (next, waiting)
     }
 }

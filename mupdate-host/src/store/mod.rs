@@ -15,6 +15,7 @@ pub mod journal;
 mod ledger;
 mod locations;
 mod lock;
+mod occupied;
 mod page;
 mod place;
 mod read;
@@ -38,6 +39,7 @@ use mupdate_proto::ServerName;
 
 pub use census::{Census, ServerCounts};
 pub use error::{CommitError, Found, Obstacle, OpenError, StoreError};
+pub use occupied::Occupied;
 pub use page::Pager;
 pub use reannounce::Reannounce;
 pub use sink::RowSink;

@@ -44,7 +44,12 @@ impl DataPlace {
 
     /// Is the disk full? LMDB says that of a write that was cut short as little as the system does.
     pub(super) fn is_full(&self) -> bool {
-        statvfs(&self.path).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEFT)
+        self.free().is_some_and(|free| free < LEFT)
+    }
+
+    /// Octets that are free on the disk.
+    pub(super) fn free(&self) -> Option<u64> {
+        statvfs(&self.path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 

@@ -73,7 +73,11 @@ impl Tls {
     pub fn load(config: &Config, current: Option<&Arc<Self>>) -> Result<Option<Arc<Self>>, Fatal> {
         let settings = &config.tls;
         let Some((certificate, key)) = settings.certificate.as_deref().zip(settings.key.as_deref()) else {
-            return if config.listen_tls.is_empty() { Ok(None) } else { Err(no_certificate()) };
+            return match config {
+                _ if !config.listen_tls.is_empty() => Err(no_certificate("listen_tls")),
+                _ if config.admin.needs_tls() => Err(no_certificate("admin.listen")),
+                _ => Ok(None),
+            };
         };
         let files = Files::read(certificate, key, settings.client_ca.as_deref())?;
         let fingerprint = files.fingerprint(settings);
@@ -180,8 +184,9 @@ fn versions(minimum: TlsVersion) -> &'static [&'static SupportedProtocolVersion]
     }
 }
 
-fn no_certificate() -> Fatal {
-    Fatal::new(Code::Config, "listen_tls has no certificate to show; set certificate and key in [tls]")
+fn no_certificate(listener: &str) -> Fatal {
+    let text = format!("{listener} has no certificate to show; set certificate and key in [tls]");
+    Fatal::new(Code::Config, text)
 }
 
 fn refused(error: &rustls::Error) -> Fatal {

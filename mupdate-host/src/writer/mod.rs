@@ -37,13 +37,13 @@ use crate::fuses::FuseBox;
 use crate::inbox::Inbox;
 use crate::pairs::Pairs;
 use crate::permits::Permits;
-use crate::store::{Store, StoreError};
+use crate::store::{Obstacle, Store, StoreError};
 use crate::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
 use gauge::Gauge;
 use memos::Memos;
-use obstacles::Obstacles;
+use obstacles::{Obstacles, Seen};
 use waiting::{Barrier, Entry, Order, Waiting};
 
 /// Who asks for a change: for the log.
@@ -164,6 +164,7 @@ pub struct Writer {
     queue: Mutex<Option<Sender<Message>>>,
     memos: Arc<Memos>,
     stats: Arc<WriterStats>,
+    obstacle: Arc<Seen>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -192,12 +193,14 @@ impl Writer {
         let (queue, jobs) = mpsc::channel();
         let memos = Arc::new(Memos::default());
         let stats = Arc::new(WriterStats::default());
+        let obstacles = Obstacles::default();
+        let obstacle = obstacles.seen();
         let mut work = Work {
             jobs,
             memos: Arc::clone(&memos),
             memos_due: None,
             gauge: Gauge::default(),
-            obstacles: Obstacles::default(),
+            obstacles,
             stats: Arc::clone(&stats),
             store,
             authority,
@@ -217,7 +220,7 @@ impl Writer {
             on_fatal(&text);
         };
         let thread = thread::Builder::new().name("writer".into()).spawn(run)?;
-        Ok(Self { queue: Mutex::new(Some(queue)), memos, stats, thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue: Mutex::new(Some(queue)), memos, stats, obstacle, thread: Mutex::new(Some(thread)) })
     }
 
     /// Give the writer work. Returns at once; the queue is as long as there are requests in flight.
@@ -258,6 +261,12 @@ impl Writer {
     #[must_use]
     pub fn stats(&self) -> &WriterStats {
         &self.stats
+    }
+
+    /// What kept the last changes from being written, if it was not overcome since.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        self.obstacle.obstacle()
     }
 }
 

@@ -240,6 +240,16 @@ impl Daemon {
         stream
     }
 
+    /// A connection to its admin interface in the data directory.
+    ///
+    /// # Panics
+    /// It does not listen.
+    pub fn connect_admin(&self) -> UnixStream {
+        let stream = UnixStream::connect(self.data_dir().join("admin.sock")).expect("the daemon listens");
+        stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
+        stream
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics

@@ -8,6 +8,7 @@
 mod clients;
 mod directory;
 mod doctor;
+mod fuses;
 mod journal;
 mod pairs;
 mod role;
@@ -17,6 +18,7 @@ mod text;
 pub use clients::{Client, Doing, Stream};
 pub use directory::{Host, HostOrder, Mailbox, MailboxState, OrderSource, Partition};
 pub use doctor::{Finding, Severity};
+pub use fuses::{Fuse, ReleaseFuse};
 pub use journal::{Deed, Entry, Release, Released, Reservation, Undo, UndoRequest, What};
 pub use pairs::{Lag, Pair, Speaker};
 pub use role::{Promote, Turned};

@@ -1,0 +1,65 @@
+//! `GET /v1/status`: how the daemon is, in brief.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Answer, Call, ready};
+use crate::{
+    admin::{
+        api::{MapUse, Role, Status, WriterCounts},
+        http::Refused,
+        unix_ms,
+    },
+    store::Occupied,
+    writer::WriterStats,
+};
+
+/// All of it, from the store and from counters; costs what there are locations.
+pub(super) fn status(call: &mut Call<'_>) -> Result<Answer, Refused> {
+    let (admin, service) = (call.admin, call.service());
+    let store = &service.store;
+    let occupied = store.occupied()?;
+    let servers: BTreeSet<_> = occupied.iter().map(Occupied::server).collect();
+    let (used, size) = store.map_fill()?;
+    let session = &service.settings().session;
+    let role = match session.role {
+        mupdate_proto::Role::Master => Role::Master,
+        mupdate_proto::Role::Replica(_) => Role::Replica,
+    };
+    Ok(Answer::json(&Status {
+        program: admin.program.into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        server_name: session.host.clone(),
+        role,
+        started_ms: unix_ms(admin.started),
+        revision: store.revision()?,
+        active: occupied.iter().map(|place| place.active).sum(),
+        reserved: occupied.iter().map(|place| place.reserved).sum(),
+        servers: servers.len() as u64,
+        connections: service.connections.count() as u64,
+        subscribers: service.feeds.subscribers() as u64,
+        behind: service.feeds.longest() as u64,
+        map: MapUse { used, size },
+        disk_free: store.disk_free(),
+        fuses_blown: service.fuses.blown().into_iter().map(|(user, _)| user).collect(),
+        draining: Vec::new(),
+        writer: writer_counts(service.writer.stats()),
+        upstream: None,
+        not_ready: ready::reasons(service),
+    }))
+}
+
+fn writer_counts(stats: &WriterStats) -> WriterCounts {
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    WriterCounts {
+        actions: count(&stats.actions),
+        changes: count(&stats.changes),
+        refused: count(&stats.refused),
+        denied: count(&stats.denied),
+        held: count(&stats.held),
+        takeovers: count(&stats.takeovers),
+        batches: count(&stats.batches),
+        commits: count(&stats.commits),
+        full: count(&stats.full),
+    }
+}

@@ -1,0 +1,57 @@
+//! All resources: a line each, in the order of `docs/admin.md`.
+
+use super::{Handler, live, ready, status};
+
+/// A resource, and how it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// How it is asked for.
+    pub verb: Verb,
+    /// Its path; `{}` stands for one part of it, which becomes the [parameter](super::Call::parameter).
+    pub path: &'static str,
+    /// It needs no login.
+    pub open: bool,
+    /// The parameters that it knows, behind the `?`.
+    pub parameters: &'static [&'static str],
+    /// Octets of a body at most.
+    pub body: u64,
+    /// What answers.
+    pub handler: Handler,
+}
+
+/// How a resource is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// By GET, or HEAD.
+    Get,
+    /// By POST.
+    Post,
+}
+
+/// See above.
+pub const ROUTES: &[Route] = &[
+    get("/livez", live::livez).without_login(),
+    get("/readyz", ready::readyz),
+    get("/v1/status", status::status),
+];
+
+const fn get(path: &'static str, handler: Handler) -> Route {
+    Route { verb: Verb::Get, path, open: false, parameters: &[], body: 0, handler }
+}
+
+/// `body`: octets of it at most.
+#[expect(dead_code, reason = "the first resource that is changed uses it")]
+const fn post(path: &'static str, body: u64, handler: Handler) -> Route {
+    Route { verb: Verb::Post, body, ..get(path, handler) }
+}
+
+impl Route {
+    const fn without_login(self) -> Self {
+        Self { open: true, ..self }
+    }
+
+    #[expect(dead_code, reason = "the first resource with parameters uses it")]
+    const fn with(self, parameters: &'static [&'static str]) -> Self {
+        Self { parameters, ..self }
+    }
+}
