@@ -73,6 +73,8 @@ metrics! {
     BUILD: info("mupdate_build_info", &["program", "version"], "Which daemon this is, and its version.");
     START: gauge("process_start_time_seconds", &[], "When the daemon was started, in seconds since 1970.");
     CPU: counter("process_cpu_seconds_total", &[], "Processor time that the daemon has used, in all threads.");
+    READY: gauge("mupdate_ready", &[],
+        "1 while the daemon can do its work, 0 while something keeps it from that: GET /readyz says what.");
     ROLE: gauge("mupdate_role", &["role"],
         "1 for what the daemon is: master, which takes changes, or replica, which follows a master.");
     REVISION: gauge("mupdate_revision", &[],

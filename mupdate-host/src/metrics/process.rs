@@ -6,10 +6,10 @@ use mupdate_proto::Role;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{
-    describe::{BUILD, CPU, REVISION, ROLE, START},
+    describe::{BUILD, CPU, READY, REVISION, ROLE, START},
     page::Page,
 };
-use crate::service::Service;
+use crate::{admin::ready, service::Service};
 
 pub(super) fn collect(service: &Service, page: &mut Page) {
     let metrics = &service.metrics;
@@ -19,6 +19,7 @@ pub(super) fn collect(service: &Service, page: &mut Page) {
     page.say(&START, metrics.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
     let used = clock_gettime(ClockId::ProcessCPUTime);
     page.say(&CPU, used.tv_sec as f64 + used.tv_nsec as f64 / 1e9);
+    page.say(&READY, ready::reasons(service).is_empty());
     let master = service.role() == Role::Master;
     let roles = page.family(&ROLE);
     roles.add([("role", "master".into())], master);

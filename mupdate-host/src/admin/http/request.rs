@@ -39,6 +39,8 @@ pub struct Request {
     pub length: u64,
     /// The field `Authorization`.
     pub authorization: Option<Zeroizing<String>>,
+    /// The field `Accept`, the last one that is text: it only says which form is liked best.
+    pub accept: Option<String>,
     /// A browser sends it for a page of another site.
     pub has_origin: bool,
 }
@@ -105,6 +107,7 @@ impl Request {
             expects: false,
             length: 0,
             authorization: None,
+            accept: None,
             has_origin: false,
         };
         let (mut hosts, mut lengths) = (0, 0);
@@ -132,6 +135,8 @@ impl Request {
                 let value = value.ok().filter(|_| once);
                 let value = value.ok_or_else(|| Refused::bad("Authorization is no text, or there twice"))?;
                 request.authorization = Some(Zeroizing::new(value.to_owned()));
+            } else if is("accept") {
+                request.accept = value.ok().map(str::to_owned);
             } else if is("origin") {
                 request.has_origin = true;
             }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod live;
+mod metrics;
 pub mod ready;
 mod status;
 mod table;

@@ -1,6 +1,6 @@
 //! All resources: a line each, in the order of `docs/admin.md`.
 
-use super::{Handler, live, ready, status};
+use super::{Handler, live, metrics, ready, status};
 
 /// A resource, and how it is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,7 @@ pub enum Verb {
 
 /// See above.
 pub const ROUTES: &[Route] = &[
+    get("/metrics", metrics::metrics),
     get("/livez", live::livez).without_login(),
     get("/readyz", ready::readyz),
     get("/v1/status", status::status),
