@@ -18,6 +18,7 @@ pub mod dump;
 pub mod exit;
 pub mod feeds;
 pub mod fuses;
+pub mod history;
 pub mod inbox;
 pub mod link;
 pub mod listen;

@@ -6,6 +6,7 @@
 //! # A sentence that says which behaviour.    the first line, always
 //! # anything                                  a remark, repeated in the output
 //! @config policy = "strict"                   a line of TOML for the server, before any step
+//! @drain be1                                  the server be1 is being drained, before any step
 //! c1 connect                                  open a connection and show the banner
 //! c1 login                                    AUTHENTICATE "PLAIN" as murder, password secret; must succeed
 //! c1 login be1                                the same as be1, who has to have a role in the settings
@@ -107,7 +108,8 @@ impl Script {
         if line.trim().is_empty() {
             return Ok(());
         }
-        if let Some(setting) = line.strip_prefix("@config ") {
+        let drained = line.strip_prefix("@drain ").map(|server| format!("{DRAINED}{server}"));
+        if let Some(setting) = drained.as_deref().or(line.strip_prefix("@config ")) {
             if !self.steps.iter().all(|step| matches!(step, Step::Remark(_))) {
                 return Err("settings come before the first step".into());
             }
@@ -122,6 +124,14 @@ impl Script {
         });
         Ok(())
     }
+}
+
+/// What a server that is drained stands behind in the settings, which have no word for it: a remark.
+const DRAINED: &str = "# draining: ";
+
+/// The servers that these settings remark to be drained.
+pub fn drained(config: &str) -> impl Iterator<Item = &str> {
+    config.lines().filter_map(|line| line.strip_prefix(DRAINED))
 }
 
 fn client_step(line: &str) -> Result<Step, String> {

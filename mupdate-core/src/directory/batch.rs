@@ -8,7 +8,7 @@
 
 use mupdate_proto::{Location, MailboxName};
 
-use super::{Action, Change, Edit, Policy, Record, Refusal, Revision, Speaker, decide, hold, permit};
+use super::{Action, Change, Edit, Policy, Record, Refusal, Revision, Speaker, admit, decide, hold, permit};
 
 /// Records, as one transaction sees and changes them.
 pub trait View {
@@ -20,6 +20,15 @@ pub trait View {
     /// # Errors
     /// The record can't be read.
     fn get(&self, mailbox: &MailboxName) -> Result<Option<Record>, Self::Error>;
+
+    /// Is this server being [drained](admit())?
+    ///
+    /// # Errors
+    /// That can't be read.
+    fn is_draining(&self, server: &[u8]) -> Result<bool, Self::Error> {
+        let _ = server;
+        Ok(false)
+    }
 
     /// Makes `record` the record of a mailbox. `before` is what [`get`](View::get) says now: given, since
     /// indexes by location need it.
@@ -119,8 +128,13 @@ impl<T> Batch<T> {
     ) -> Result<Verdict, V::Error> {
         let mailbox = action.mailbox();
         let before = view.get(mailbox)?;
+        let draining = match action {
+            Action::Reserve { location, .. } if before.is_none() => view.is_draining(location.server())?,
+            _ => false,
+        };
         let permitted = permit(before.as_ref(), action, speaker);
-        let decided = permitted.and_then(|()| decide(before.as_ref(), action, policy));
+        let admitted = permitted.and_then(|()| admit(before.as_ref(), action, draining));
+        let decided = admitted.and_then(|()| decide(before.as_ref(), action, policy));
         let change = match decided.and_then(|change| hold(before.as_ref(), change, speaker)) {
             Ok(change) => change,
             Err(refusal) => return Ok(Err(refusal)),
@@ -295,6 +309,46 @@ mod tests {
         let events = batch.seal().durable(2).events;
         assert_eq!(events[0].takeover_from, None);
         assert_eq!(events[1].takeover_from, Some(at("be1!p")));
+    }
+
+    #[test]
+    fn an_operator_is_obeyed() {
+        let (mut view, mut batch) = (MemoryView::new(), Batch::new(0));
+        stage(&mut batch, &mut view, &activate("a", "be1!p"), 1);
+        let active = |location| Record { location: at(location), state: State::Active(Acl::new("x")) };
+        let same = active("be1!p");
+        let moved = active("be2!p");
+        let reserved = Record { location: at("be2!p"), state: State::Reserved };
+        for (who, record) in [Some(&same), Some(&moved), Some(&reserved), None, None].into_iter().enumerate()
+        {
+            let who = u32::try_from(who).expect("few");
+            let Ok(()) = batch.set(&mut view, &Edit { mailbox: name("a"), record: record.cloned() }, who);
+        }
+        let Durable { verdicts, events } = batch.seal().durable(4);
+        assert_eq!((verdicts.len(), events.len()), (6, 4));
+        assert_eq!((&events[1].after, &events[2].after), (&Some(moved), &Some(reserved)));
+        assert_eq!(events[3].after, None);
+    }
+
+    #[test]
+    fn a_draining_server_takes_no_new_names() {
+        let (mut view, mut batch) = (MemoryView::new(), Batch::new(0));
+        stage(&mut batch, &mut view, &reserve("old", "be1!p"), 0);
+        view.set_draining(b"be1", true);
+        for action in [
+            reserve("new", "be1!p"),
+            reserve("new", "be10!p"),
+            reserve("old", "be1!p"),
+            activate("old", "be1!p"),
+        ] {
+            stage(&mut batch, &mut view, &action, 1);
+        }
+        view.set_draining(b"be1", false);
+        stage(&mut batch, &mut view, &reserve("newer", "be1!p"), 1);
+        let verdicts = batch.seal().durable(9).verdicts;
+        let granted: Vec<bool> = verdicts.iter().map(|(_, verdict)| verdict.is_ok()).collect();
+        assert_eq!(granted, [true, false, true, true, true, true]);
+        assert_eq!(verdicts[1].1, Err(Refusal::Draining { said: at("be1!p") }));
     }
 
     #[test]

@@ -218,7 +218,7 @@ impl Answer {
             Err(Refusal::TakeoverRefused { .. }) => Answer::Takeover,
             Err(Refusal::NotItsMailbox { .. } | Refusal::NotItsServer { .. }) => Answer::NotItsOwn,
             Err(Refusal::ReadsOnly { .. }) => Answer::ReadsOnly,
-            Err(Refusal::NoRole { .. } | Refusal::Held { .. }) => Answer::NoRole,
+            Err(Refusal::NoRole { .. } | Refusal::Held { .. } | Refusal::Draining { .. }) => Answer::NoRole,
         }
     }
 }

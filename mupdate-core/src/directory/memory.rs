@@ -1,6 +1,6 @@
 //! A directory in memory, for tests, simulations and fuzzing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use mupdate_proto::MailboxName;
@@ -13,6 +13,7 @@ use super::{Record, Revision, View};
 pub struct MemoryView {
     records: BTreeMap<MailboxName, Record>,
     revision: Revision,
+    draining: BTreeSet<Vec<u8>>,
 }
 
 impl MemoryView {
@@ -31,6 +32,15 @@ impl MemoryView {
         self.revision
     }
 
+    /// Have a server take no new names, or take them again.
+    pub fn set_draining(&mut self, server: &[u8], draining: bool) {
+        if draining {
+            self.draining.insert(server.to_vec());
+        } else {
+            self.draining.remove(server);
+        }
+    }
+
     fn advance(&mut self, revision: Revision) {
         assert!(revision > self.revision, "revision {revision} after {}", self.revision);
         self.revision = revision;
@@ -42,6 +52,10 @@ impl View for MemoryView {
 
     fn get(&self, mailbox: &MailboxName) -> Result<Option<Record>, Infallible> {
         Ok(self.records.get(mailbox).cloned())
+    }
+
+    fn is_draining(&self, server: &[u8]) -> Result<bool, Infallible> {
+        Ok(self.draining.contains(server))
     }
 
     /// # Panics

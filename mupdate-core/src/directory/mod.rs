@@ -14,6 +14,7 @@
 //!   was not known.
 //! - What a principal may not touch stays as it is, whatever [`decide()`] would say: a backend with a role never
 //!   changes an active name of a server that it does not speak for.
+//! - A server that is being drained takes no new names; what it has goes on.
 //! - A reservation never takes an activation, its ACL or its location away.
 //! - Later actions of a [`Batch`] see what earlier ones did.
 //! - Revisions grow by one with each event, and by nothing else.
@@ -26,6 +27,7 @@
 
 pub mod batch;
 pub mod decide;
+pub mod drain;
 pub mod feed;
 pub mod fuse;
 #[cfg(feature = "harness")]
@@ -41,6 +43,7 @@ pub mod selection;
 
 pub use batch::{Batch, Durable, Event, Sealed, Verdict, View};
 pub use decide::decide;
+pub use drain::admit;
 pub use feed::{Feed, Filter, News};
 pub use fuse::{FuseLimits, Fuses, Held, Mass, Victim};
 pub use learner::Learner;
@@ -235,6 +238,11 @@ pub enum Refusal {
         /// Who has it.
         held_by: Location,
     },
+    /// RESERVE of a new name at a server that is being drained.
+    Draining {
+        /// Where it was to be.
+        said: Location,
+    },
     /// A change of what a server has that the principal may not speak for.
     NotItsMailbox {
         /// Who has it.
@@ -275,6 +283,7 @@ impl Refusal {
             Refusal::AlreadyExists { .. }
             | Refusal::NotActive { .. }
             | Refusal::DoesNotExist
+            | Refusal::Draining { .. }
             | Refusal::TakeoverRefused { .. } => false,
             Refusal::NotItsMailbox { .. }
             | Refusal::NotItsServer { .. }
@@ -296,6 +305,9 @@ impl fmt::Display for Refusal {
             Refusal::DoesNotExist => f.write_str("mailbox doesn't exist"),
             Refusal::TakeoverRefused { held_by } => {
                 write!(f, "mailbox is held by {held_by}, which has not deactivated it")
+            }
+            Refusal::Draining { said } => {
+                write!(f, "location is {said}, and that server is draining: it takes no new mailboxes")
             }
             Refusal::NotItsMailbox { held_by, principal } => {
                 write!(f, "mailbox is held by {held_by}, which principal {principal} may not speak for")

@@ -322,6 +322,26 @@ pub(super) fn trim(
     tables.set_number(txn, "journal_from", last)
 }
 
+/// Give `each` the names of all entries after a revision, if they are no more than `most`.
+pub(super) fn names_after(
+    tables: &Tables,
+    txn: &RoTxn<'_>,
+    revision: Revision,
+    most: usize,
+    mut each: impl FnMut(&MailboxName),
+) -> Result<bool, StoreError> {
+    if revision < tables.journal_from(txn)? || tables.revision(txn)?.saturating_sub(revision) > most as u64 {
+        return Ok(false);
+    }
+    let from = revision.to_be_bytes();
+    for found in tables.journal.range(txn, &(Bound::Excluded(&from[..]), Bound::Unbounded))? {
+        let (key, octets) = found?;
+        let revision = be_u64(key).ok_or(StoreError::Corrupt("journal"))?;
+        each(&decode(revision, octets)?.mailbox);
+    }
+    Ok(true)
+}
+
 /// Is there an entry for each revision since that which the journal begins after, up to the current one?
 fn is_whole(tables: &Tables, txn: &RoTxn<'_>) -> Result<bool, StoreError> {
     let last = match tables.journal.last(txn)? {

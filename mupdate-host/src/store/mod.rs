@@ -8,6 +8,7 @@
 
 mod census;
 mod clients;
+pub mod draining;
 mod env;
 mod error;
 mod intact;
@@ -21,6 +22,7 @@ mod place;
 mod read;
 mod reannounce;
 mod record;
+pub mod scan;
 mod sink;
 mod tables;
 mod tombstones;
@@ -95,6 +97,7 @@ struct Inner {
     place: DataPlace,
     tombstones: u64,
     journal: u64,
+    draining: ArcSwap<draining::Draining>,
     orders: ArcSwap<Orders>,
     /// What was learned since the store was opened, whether it is written yet or not.
     learned: RwLock<Orders>,
@@ -159,6 +162,8 @@ impl Store {
         if journal > 0 {
             journal::begin(&tables, &env).map_err(|error| failed(dir, error))?;
         }
+        let drains = env.read_txn().map_err(StoreError::from).and_then(|txn| draining::read(&tables, &txn));
+        let drains = ArcSwap::from_pointee(drains.map_err(|error| failed(dir, error))?);
         let orders = ArcSwap::from_pointee(orders);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -167,6 +172,7 @@ impl Store {
                 place,
                 tombstones,
                 journal,
+                draining: drains,
                 orders,
                 learned: RwLock::default(),
                 _claim: claim,

@@ -1,11 +1,14 @@
 //! The write side: one transaction at a time, seen by the core as a [`View`].
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use heed::RwTxn;
 use mupdate_core::directory::{Order, Record, Revision, State, View, v36_key};
 use mupdate_proto::{Acl, MailboxName, ServerName};
 use rustix::io::Errno;
 
+use super::draining::{self, Draining};
 use super::error::{CommitError, Obstacle, StoreError};
 use super::journal::{self, Author};
 use super::ledger::Ledger;
@@ -33,6 +36,8 @@ pub struct WriteTxn<'s> {
     tombstones: u64,
     /// Who is to be named in the journal; `None` if there is none.
     author: Option<Author>,
+    /// Which servers are to be drained from now on, if that changes.
+    draining: Option<Draining>,
     /// Octets that the tables took at the beginning.
     used: u64,
     /// Has anything been written that can make them take more?
@@ -64,6 +69,7 @@ impl Store {
             name_limit: self.name_limit(),
             tombstones: inner.tombstones,
             author: (inner.journal > 0).then(|| Author::new(crate::clock::now_millis())),
+            draining: None,
             changes: 0,
         })
     }
@@ -95,6 +101,53 @@ impl WriteTxn<'_> {
         if let Some(author) = &mut self.author {
             author.is(user, peer, deed);
         }
+    }
+
+    /// The revision that changed a mailbox last, if it is there.
+    ///
+    /// # Errors
+    /// The transaction has to be given up.
+    pub fn revision_of(&self, mailbox: &MailboxName) -> Result<Option<Revision>, StoreError> {
+        let octets = self.tables.mailboxes.get(&self.txn, &self.key(mailbox)?)?;
+        octets.map(|octets| Stored::decode(octets).map(|stored| stored.revision)).transpose()
+    }
+
+    /// Give `each` the names that the journal has after a revision. False: they are more than `most`, or the journal does
+    /// not go back so far, and not all were given.
+    ///
+    /// # Errors
+    /// The transaction has to be given up.
+    pub fn changed_since(
+        &self,
+        revision: Revision,
+        most: usize,
+        each: impl FnMut(&MailboxName),
+    ) -> Result<bool, StoreError> {
+        if self.author.is_none() {
+            return Ok(false);
+        }
+        journal::names_after(self.tables, &self.txn, revision, most, each)
+    }
+
+    /// Have a server take no new names, or take them again, if no more than `most` are drained then. False: it was so
+    /// already. `None`: they would be more.
+    ///
+    /// # Errors
+    /// The transaction has to be given up.
+    pub fn set_draining(
+        &mut self,
+        server: &ServerName,
+        drains: bool,
+        most: usize,
+    ) -> Result<Option<bool>, StoreError> {
+        let mut draining = self.inner.draining.load().as_ref().clone();
+        let news = if drains { draining.insert(server.detached()) } else { draining.remove(server) };
+        if draining.len() > most {
+            return Ok(None);
+        }
+        draining::write(self.tables, &mut self.txn, server, drains)?;
+        self.draining = Some(draining);
+        Ok(Some(news))
     }
 
     /// Remember the order that a server keeps its mailboxes in. The number of servers is bounded: the one that was
@@ -129,7 +182,7 @@ impl WriteTxn<'_> {
     /// [`CommitError::Obstacle`] if there is no room: nothing has changed. [`CommitError::Fatal`] if it is unknown
     /// what has.
     pub fn commit(self) -> Result<Revision, CommitError> {
-        let Self { inner, tables, mut txn, ledger, revision, changes, used, grows, .. } = self;
+        let Self { inner, tables, mut txn, ledger, revision, changes, used, grows, draining, .. } = self;
         ledger.settle(tables, &mut txn)?;
         if changes > 0 && inner.journal > 0 {
             journal::trim(tables, &mut txn, inner.journal, inner.env.info().map_size as u64)?;
@@ -141,7 +194,12 @@ impl WriteTxn<'_> {
             tables.set_number(&mut txn, "revision", revision)?;
         }
         match txn.commit() {
-            Ok(()) => Ok(revision),
+            Ok(()) => {
+                if let Some(draining) = draining {
+                    inner.draining.store(Arc::new(draining));
+                }
+                Ok(revision)
+            }
             Err(error) => Err(failed(inner, error)),
         }
     }
@@ -226,6 +284,11 @@ impl View for WriteTxn<'_> {
             None => State::Reserved,
         };
         Ok(Some(Record { location, state }))
+    }
+
+    /// There is one writer, so what is in memory is what was committed last.
+    fn is_draining(&self, server: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.inner.draining.load().contains(server))
     }
 
     fn put(

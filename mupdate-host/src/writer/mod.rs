@@ -14,10 +14,12 @@ mod edits;
 mod gauge;
 mod memos;
 mod obstacles;
+mod operations;
 mod round;
 mod tally;
 mod waiting;
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use mupdate_core::server::{Reply, Ticket};
 
 pub use edits::{Done, Edits, Remember};
 pub use memos::Memo;
+pub use operations::{Operated, Operation};
 pub use tally::{Decision, Decisions, Times};
 
 use crate::authority::Authority;
@@ -171,6 +174,8 @@ pub struct Writer {
 #[derive(Debug)]
 enum Message {
     Job(Job),
+    /// What an operator wants.
+    Order(operations::Order),
     /// The first memo since the last time that they were written.
     Memos,
 }
@@ -201,6 +206,7 @@ impl Writer {
             memos_due: None,
             gauge: Gauge::default(),
             obstacles,
+            orders: VecDeque::new(),
             stats: Arc::clone(&stats),
             store,
             authority,
@@ -241,9 +247,13 @@ impl Writer {
             Some(queue) => queue.send(message),
             None => Err(mpsc::SendError(message)),
         };
-        if let Err(mpsc::SendError(Message::Job(job))) = sent {
-            self.stats.dealt_with(1);
-            decline(job, &self.stats);
+        match sent {
+            Err(mpsc::SendError(Message::Job(job))) => {
+                self.stats.dealt_with(1);
+                decline(job, &self.stats);
+            }
+            Err(mpsc::SendError(Message::Order(order))) => order.decline(),
+            Err(mpsc::SendError(Message::Memos)) | Ok(()) => {}
         }
     }
 
@@ -301,6 +311,8 @@ struct Work {
     memos_due: Option<Instant>,
     gauge: Gauge,
     obstacles: Obstacles,
+    /// What operators want: carried out one by one, between rounds.
+    orders: VecDeque<operations::Order>,
     stats: Arc<WriterStats>,
     store: Store,
     authority: Box<dyn Authority>,
@@ -312,7 +324,7 @@ impl Work {
     fn run(&mut self) -> Result<(), StoreError> {
         let mut waiting = Waiting::default();
         loop {
-            if waiting.is_empty() {
+            if waiting.is_empty() && self.orders.is_empty() {
                 match self.wait() {
                     Ok(message) => self.sort(message, &mut waiting),
                     Err(RecvTimeoutError::Timeout) => {
@@ -332,6 +344,9 @@ impl Work {
             if let Some(order) = waiting.order() {
                 self.carry_out_order(order)?;
                 self.stats.dealt_with(1);
+            }
+            if let Some(order) = self.orders.pop_front() {
+                self.operate(order)?;
             }
             // Under a flood of changes there is always a next round; whoever was answered may want this processor.
             thread::yield_now();
@@ -357,6 +372,7 @@ impl Work {
             }
             Message::Job(Job::Edits(edits)) => waiting.add_order(Order::Edits(edits)),
             Message::Job(Job::Remember(remember)) => waiting.add_order(Order::Remember(remember)),
+            Message::Order(order) => self.orders.push_back(order),
             Message::Job(Job::Note(_)) => debug_assert!(false, "notes do not come through the queue"),
             Message::Memos => {
                 self.memos_due.get_or_insert_with(|| Instant::now() + self.options.note_delay);

@@ -180,7 +180,11 @@ impl Work {
         Ok(())
     }
 
-    fn commit(&mut self, mut txn: WriteTxn<'_>, sealed: &Sealed<usize>) -> Result<u64, CommitError> {
+    pub(super) fn commit(
+        &mut self,
+        mut txn: WriteTxn<'_>,
+        sealed: &Sealed<usize>,
+    ) -> Result<u64, CommitError> {
         self.stage_memos(&mut txn)?;
         let begun = Instant::now();
         let revision = txn.commit()?;

@@ -4,11 +4,16 @@ use std::{
     collections::BTreeMap,
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
+    path::Path,
 };
+
+use mupdate_host::store::{Store, StoreOptions};
+use mupdate_proto::ServerName;
 
 use super::{Daemon, Kind, Signal};
 use crate::{
     player::Stage,
+    script::drained,
     tls::{self, Authority, Dialler, TlsStream},
 };
 
@@ -59,6 +64,18 @@ impl Write for Connection {
     }
 }
 
+/// Has the store know which servers are drained.
+fn drain(data: &Path, toml: &str) {
+    for server in drained(toml) {
+        let options = StoreOptions { map_size: 1 << 20, max_readers: 16, ..StoreOptions::default() };
+        let store = Store::open(data, options).expect("a fresh directory");
+        let mut txn = store.begin().expect("nobody else writes");
+        let server = ServerName::new(server.to_owned()).expect("legal");
+        txn.set_draining(&server, true, 10).expect("there is room");
+        txn.commit().expect("there is room");
+    }
+}
+
 impl DaemonStage {
     /// Starts a daemon with these settings, and with the files that `[tls]` may name.
     ///
@@ -68,6 +85,7 @@ impl DaemonStage {
         let authority = Authority::new("authority");
         let daemon = Daemon::start_on(kind, toml, |data| {
             let folder = data.parent().expect("the data has a folder");
+            drain(data, toml);
             tls::install(&authority.server(90), &authority, folder).expect("the folder is ours");
         });
         Self { daemon, dialler: Dialler::both(&authority), clients: BTreeMap::new() }

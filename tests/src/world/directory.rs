@@ -91,6 +91,11 @@ impl Directory {
         self.memos = Memos::default();
     }
 
+    /// Have a server take no new names.
+    pub fn set_draining(&mut self, server: &str) {
+        self.view.set_draining(server.as_bytes(), true);
+    }
+
     fn record(&self, mailbox: &MailboxName) -> Option<Record> {
         let Ok(record) = self.view.get(mailbox);
         record
@@ -186,6 +191,10 @@ impl View for Directory {
 
     fn get(&self, mailbox: &MailboxName) -> Result<Option<Record>, Infallible> {
         self.view.get(mailbox)
+    }
+
+    fn is_draining(&self, server: &[u8]) -> Result<bool, Infallible> {
+        self.view.is_draining(server)
     }
 
     fn put(

@@ -194,6 +194,11 @@ impl World {
         self.links.get(&connection)?.closed.as_ref()
     }
 
+    /// Has a server take no new names.
+    pub fn drain(&mut self, server: &str) {
+        self.directory.set_draining(server);
+    }
+
     /// What the server knows.
     pub fn directory(&self) -> &Directory {
         &self.directory

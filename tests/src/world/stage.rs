@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Connection, Settings, Work, World};
-use crate::player::Stage;
+use crate::{player::Stage, script::drained};
 
 /// How long a hasty world dawdles before each step: longer than changes are held back behind an UPDATE by default.
 const DAWDLING: Duration = Duration::from_millis(400);
@@ -35,7 +35,8 @@ impl WorldStage {
     /// # Errors
     /// Says what is wrong with the settings.
     pub fn new(toml: &str, pace: Pace) -> Result<Self, String> {
-        let world = World::new(Settings::parse(toml)?, Instant::now());
+        let mut world = World::new(Settings::parse(toml)?, Instant::now());
+        drained(toml).for_each(|server| world.drain(server));
         Ok(Self { world, pace, clients: BTreeMap::new() })
     }
 

@@ -26,6 +26,9 @@ pub struct Entry {
     /// An active mailbox was taken from another server.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub takeover: bool,
+    /// Locations or ACLs were too long to be kept, and are shown empty; this cannot be undone.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub cut: bool,
 }
 
 /// What changed a name.
@@ -129,4 +132,7 @@ pub struct Undo {
     pub done: bool,
     /// Each name, with what it is and what it is to be.
     pub changes: Vec<(Text, What, What)>,
+    /// Names that are left alone, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub left: Vec<(Text, String)>,
 }
