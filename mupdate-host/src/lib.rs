@@ -14,6 +14,7 @@ pub mod config;
 pub mod connections;
 pub mod daemon;
 pub mod deflate;
+pub mod doctor;
 pub mod dump;
 pub mod exit;
 pub mod feeds;

@@ -49,7 +49,9 @@ fn carry_out(store: &Store, plan: &Plan) {
     let mut batch = Batch::new(txn.revision());
     for (mailbox, now, then) in &plan.changes {
         assert_eq!(txn.get(mailbox).expect("readable"), *now);
-        batch.set(&mut txn, &Edit { mailbox: mailbox.clone(), record: then.clone() }, ()).expect("there is room");
+        batch
+            .set(&mut txn, &Edit { mailbox: mailbox.clone(), record: then.clone() }, ())
+            .expect("there is room");
     }
     let _ = batch.seal();
     txn.commit().expect("there is room");

@@ -210,6 +210,24 @@ impl Store {
         clients::order(&self.inner.tables, &txn, server)
     }
 
+    /// The servers that were seen to use another order than is configured for them: what is configured, what was seen.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn disputed_orders(&self) -> Result<Vec<(ServerName, Order, Order)>, StoreError> {
+        let txn = self.inner.env.read_txn()?;
+        let mut disputed = Vec::new();
+        for (server, &configured) in self.inner.orders.load().iter() {
+            match clients::order(&self.inner.tables, &txn, server)? {
+                Some(learned) if learned != configured => {
+                    disputed.push((server.clone(), configured, learned))
+                }
+                _ => {}
+            }
+        }
+        Ok(disputed)
+    }
+
     /// Use this order for a server from now on, unless one is configured. `ctl_mboxlist -m` may come again before the
     /// order is written, so that is left to the writer.
     pub fn learn(&self, server: &ServerName, order: Order) {

@@ -26,6 +26,15 @@ pub struct Host {
     pub draining: bool,
 }
 
+/// `POST /v1/drain`: have a server take no new names, or take them again. Answered with the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// The server's name.
+    pub server: Text,
+    /// It takes no new reservations.
+    pub draining: bool,
+}
+
 /// A partition of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partition {

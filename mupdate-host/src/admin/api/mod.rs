@@ -16,7 +16,7 @@ mod status;
 mod text;
 
 pub use clients::{Client, Doing, Stream};
-pub use directory::{Host, HostOrder, Mailbox, MailboxState, OrderSource, Partition};
+pub use directory::{Drain, Host, HostOrder, Mailbox, MailboxState, OrderSource, Partition};
 pub use doctor::{Finding, Severity};
 pub use fuses::{Fuse, ReleaseFuse};
 pub use journal::{Deed, Entry, Release, Released, Reservation, Undo, UndoRequest, What};
