@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -24,18 +24,30 @@ const SOON: Duration = Duration::from_micros(150);
 /// Vigils in vain, after which further ones make no difference to how long none is kept.
 const MOST_FAILURES: u32 = 10;
 
-/// How many connections may keep a vigil at a time.
+/// New connections that get none after one whose first vigil was in vain.
+const DOUBTS: u32 = 16;
+
+/// How many connections may keep a vigil at a time, and whether new ones may.
 #[derive(Debug)]
 pub struct Vigils {
     most: usize,
     kept: AtomicUsize,
+    /// So many of the next new connections are not watched for. Cyrus's backends connect anew for each operation: what is true
+    /// of one is true of the next.
+    doubts: AtomicU32,
 }
 
 impl Vigils {
     /// Half of the processors are for those who have something to do; with one processor, the peer needs it.
     #[must_use]
     pub fn new(processors: usize) -> Self {
-        Self { most: processors / 2, kept: AtomicUsize::new(0) }
+        Self { most: processors / 2, kept: AtomicUsize::new(0), doubts: AtomicU32::new(DOUBTS) }
+    }
+
+    /// Is the next new connection worth a vigil?
+    fn hopes(&self) -> bool {
+        let fewer = |doubts: u32| doubts.checked_sub(1);
+        self.doubts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_err()
     }
 
     fn begin(self: &Arc<Self>) -> Option<Place> {
@@ -72,7 +84,8 @@ impl Kept {
 
 /// What is known of one peer.
 ///
-/// - A peer that has never sent a command soon after an answer costs no vigil.
+/// - A peer that has never sent a command soon after an answer costs no vigil, unless it is new and others that were new of
+///   late did.
 /// - After each vigil in vain twice as many commands have to come soon before there is another; one that was not in vain
 ///   makes up for all of them.
 #[derive(Debug)]
@@ -84,11 +97,14 @@ pub struct Vigil {
     soon: u32,
     /// Vigils in vain, one after the other.
     failures: u32,
+    /// No vigil was kept yet.
+    new: bool,
 }
 
 impl Vigil {
     pub fn new(vigils: &Arc<Vigils>) -> Self {
-        Self { vigils: Arc::clone(vigils), waits_since: None, soon: 0, failures: 0 }
+        let soon = u32::from(vigils.hopes());
+        Self { vigils: Arc::clone(vigils), waits_since: None, soon, failures: 0, new: true }
     }
 
     /// Everything is answered, and the peer is waited for from now on: in a vigil, or asleep if there is none. Who has
@@ -104,6 +120,9 @@ impl Vigil {
 
     /// The vigil is over; was it in vain?
     pub fn settle(&mut self, came: bool) {
+        if std::mem::take(&mut self.new) {
+            self.vigils.doubts.store(if came { 0 } else { DOUBTS }, Ordering::Relaxed);
+        }
         if came {
             self.failures = 0;
         } else {
@@ -142,6 +161,25 @@ mod tests {
         assert!(vigil.begin().is_some());
         vigil.came_after(SOON * 2);
         assert!(vigil.begin().is_none(), "and not quick any more");
+    }
+
+    #[test]
+    fn new_connections_are_as_quick_as_those_before() {
+        let vigils = Arc::new(Vigils::new(2));
+        let are_watched_for = |count: u32| (0..count).all(|_| Vigil::new(&vigils).begin().is_some());
+        let settled = |came| {
+            let mut vigil = Vigil::new(&vigils);
+            vigil.came_after(SOON / 2);
+            assert!(vigil.begin().is_some());
+            vigil.settle(came);
+        };
+        settled(true);
+        assert!(are_watched_for(3));
+        settled(false);
+        for _ in 0..DOUBTS {
+            assert!(!are_watched_for(1));
+        }
+        assert!(are_watched_for(3), "until one of them is in vain too");
     }
 
     #[test]
