@@ -4,13 +4,19 @@
 //! the admin interface and may wait there, but holds no lock and no read transaction while it writes to its peer.
 
 mod answer;
+mod doctor;
+mod drain;
+mod journal;
 mod live;
 mod metrics;
+mod pairs;
 pub mod ready;
+mod reservations;
 mod status;
 mod table;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 pub use self::answer::{Answer, Content};
 pub use super::server::Out;

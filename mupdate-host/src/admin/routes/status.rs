@@ -42,7 +42,7 @@ pub(super) fn status(call: &mut Call<'_>) -> Result<Answer, Refused> {
         map: MapUse { used, size },
         disk_free: store.disk_free(),
         fuses_blown: service.fuses.blown().into_iter().map(|(user, _)| user).collect(),
-        draining: Vec::new(),
+        draining: store.draining().iter().map(ToString::to_string).collect(),
         writer: writer_counts(service.writer.stats()),
         upstream: None,
         not_ready: ready::reasons(service),

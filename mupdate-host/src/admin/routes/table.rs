@@ -1,6 +1,12 @@
 //! All resources: a line each, in the order of `docs/admin.md`.
 
-use super::{Handler, live, metrics, ready, status};
+use super::{Handler, doctor, drain, journal, live, metrics, pairs, ready, reservations, status, undo};
+
+/// Octets of a list of names.
+const NAMES: u64 = 16 << 20;
+
+/// Octets of what is asked for in a few words.
+const WORDS: u64 = 64 << 10;
 
 /// A resource, and how it is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +40,21 @@ pub const ROUTES: &[Route] = &[
     get("/livez", live::livez).without_login(),
     get("/readyz", ready::readyz),
     get("/v1/status", status::status),
+    get("/v1/pairs", pairs::pairs).with(&["all"]),
+    get("/v1/journal", journal::journal).with(&[
+        "mailbox",
+        "server",
+        "user",
+        "deed",
+        "takeovers",
+        "before",
+        "limit",
+    ]),
+    get("/v1/reservations", reservations::reservations).with(&["older_than_s"]),
+    post("/v1/reservations/release", NAMES, reservations::release),
+    post("/v1/undo", WORDS, undo::undo),
+    post("/v1/drain", WORDS, drain::drain),
+    get("/v1/doctor", doctor::doctor),
 ];
 
 const fn get(path: &'static str, handler: Handler) -> Route {
@@ -41,7 +62,6 @@ const fn get(path: &'static str, handler: Handler) -> Route {
 }
 
 /// `body`: octets of it at most.
-#[expect(dead_code, reason = "the first resource that is changed uses it")]
 const fn post(path: &'static str, body: u64, handler: Handler) -> Route {
     Route { verb: Verb::Post, body, ..get(path, handler) }
 }
@@ -51,7 +71,6 @@ impl Route {
         Self { open: true, ..self }
     }
 
-    #[expect(dead_code, reason = "the first resource with parameters uses it")]
     const fn with(self, parameters: &'static [&'static str]) -> Self {
         Self { parameters, ..self }
     }
