@@ -12,6 +12,7 @@ mod metrics;
 mod pairs;
 pub mod ready;
 mod reservations;
+mod role;
 mod status;
 mod table;
 #[cfg(test)]

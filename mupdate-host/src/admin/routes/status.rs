@@ -11,6 +11,7 @@ use crate::{
         unix_ms,
     },
     store::Occupied,
+    upstream::Upstream,
     writer::WriterStats,
 };
 
@@ -44,7 +45,7 @@ pub(super) fn status(call: &mut Call<'_>) -> Result<Answer, Refused> {
         fuses_blown: service.fuses.blown().into_iter().map(|(user, _)| user).collect(),
         draining: store.draining().iter().map(ToString::to_string).collect(),
         writer: writer_counts(service.writer.stats()),
-        upstream: None,
+        upstream: service.upstream().filter(|_| role == Role::Replica).map(Upstream::status),
         not_ready: ready::reasons(service),
     }))
 }

@@ -1,6 +1,6 @@
 //! All resources: a line each, in the order of `docs/admin.md`.
 
-use super::{Handler, doctor, drain, journal, live, metrics, pairs, ready, reservations, status, undo};
+use super::{Handler, doctor, drain, journal, live, metrics, pairs, ready, reservations, role, status, undo};
 
 /// Octets of a list of names.
 const NAMES: u64 = 16 << 20;
@@ -55,6 +55,8 @@ pub const ROUTES: &[Route] = &[
     post("/v1/undo", WORDS, undo::undo),
     post("/v1/drain", WORDS, drain::drain),
     get("/v1/doctor", doctor::doctor),
+    post("/v1/promote", WORDS, role::promote),
+    post("/v1/demote", WORDS, role::demote),
 ];
 
 const fn get(path: &'static str, handler: Handler) -> Route {
