@@ -81,6 +81,10 @@ transcripts FILTER="":
 run *ARGS:
     cargo run --release --locked --bin mupdated -- {{ARGS}}
 
+# Man pages of mupdatectl and both daemons, into DIR: just man && man -l target/man/mupdatectl.1
+man DIR="target/man":
+    cargo run --locked --bin mupdatectl -- man {{DIR}}
+
 # One fuzz target for some seconds; its own finds go to target/fuzz-corpus. `cargo fuzz list` names the targets.
 fuzz TARGET SECONDS="60":
     mkdir -p target/fuzz-corpus/{{TARGET}}

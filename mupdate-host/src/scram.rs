@@ -2,6 +2,8 @@
 //!
 //! The keys do not hold the password, and whoever reads them cannot log in with them. They serve PLAIN, LOGIN and SCRAM itself.
 
+pub mod client;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;

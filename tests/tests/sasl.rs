@@ -6,7 +6,7 @@ use std::{
 };
 
 use mupdate_host::{
-    auth::harness::{Identity, ScramClient},
+    auth::harness::{Identity, scram_client},
     scram::Hash,
     users::{NewKeys, add, add_without_password},
 };
@@ -59,7 +59,7 @@ impl<S: Read + Write> Talk<S> {
 
     /// Logs in by SCRAM; what the server says to it at last.
     fn scram(&mut self, mechanism: &str, identity: Identity) -> String {
-        let mut client = ScramClient::new(mechanism, identity);
+        let mut client = scram_client(mechanism, identity);
         let first = encode_base64(&client.step(None).expect("a first message"));
         self.say(&format!("A AUTHENTICATE \"{mechanism}\" \"{first}\""));
         loop {
@@ -78,7 +78,7 @@ const WELCOME: &str = "OK \"Authenticated\"";
 const FAILED: &str = "NO \"authentication failed\"";
 
 fn murder(password: &str) -> Identity {
-    Identity { user: "murder".into(), password: password.into(), ..Identity::default() }
+    Identity { user: "murder".into(), password: password.to_owned().into(), ..Identity::default() }
 }
 
 /// Gives the user keys of every hash.

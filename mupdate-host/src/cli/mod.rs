@@ -140,8 +140,9 @@ enum FuseCommand {
     },
 }
 
-#[derive(Debug, Subcommand)]
-enum UserCommand {
+/// What can be done to the users of a data directory.
+#[derive(Debug, Clone, Subcommand)]
+pub enum UserCommand {
     /// Add a user, or give one a new password
     ///
     /// The password is asked for twice at a terminal, and read from standard input otherwise. What is kept are keys for
@@ -247,10 +248,22 @@ fn run(
     }
 }
 
+/// Does what a command says to the users in the configuration's data directory, as `PROGRAM user` does.
+///
+/// # Errors
+/// The users file cannot be read or changed, or what was asked for makes no sense.
+pub fn user(program: &str, command: UserCommand, config: &Config) -> Result<(), Fatal> {
+    user::run(program, command, config)
+}
+
+/// The definition of a daemon's command line, for man pages.
+pub fn command(program: &'static str) -> clap::Command {
+    Cli::command().name(program).bin_name(program)
+}
+
 /// The command line; `None` when it asked for help or the version, and got it.
 fn parse(program: &'static str, args: impl IntoIterator<Item = OsString>) -> Result<Option<Cli>, Fatal> {
-    let command = Cli::command().name(program).bin_name(program);
-    match command.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
+    match command(program).try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => Ok(Some(cli)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             // A reader that has seen enough, `head` for one, is no failure.

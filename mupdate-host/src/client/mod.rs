@@ -1,9 +1,13 @@
 //! A MUPDATE client that waits: the core's client session on any stream of octets.
 
+mod login;
+
 use std::{
     fmt,
     io::{self, ErrorKind, Read, Write},
 };
+
+pub use self::login::{LoginError, Means};
 
 use bytes::BytesMut;
 use mupdate_core::client::{ClientSession, Event, Output, Reason, Violation};
@@ -68,6 +72,20 @@ impl<S: Read + Write> Client<S> {
     pub fn login_plain(&mut self, user: &str, password: &str) -> Result<(), ClientError> {
         let initial = encode_base64(format!("\0{user}\0{password}").as_bytes());
         self.call(Verb::Authenticate { mechanism: "PLAIN".into(), initial: Some(initial.into()) })
+    }
+
+    /// Asks for TLS, has `shake` put it around the stream, and reads the banner that comes inside.
+    ///
+    /// What the server said after its OK and before TLS is thrown away: it may be anybody's.
+    ///
+    /// # Errors
+    /// The server refuses, hands cannot be shaken, or the connection is over.
+    pub fn start_tls<T: Read + Write>(
+        mut self,
+        shake: impl FnOnce(S) -> io::Result<T>,
+    ) -> Result<(Client<T>, Banner), ClientError> {
+        self.call(Verb::StartTls)?;
+        Client::greet(shake(self.stream)?)
     }
 
     /// Queues a command; returns the tag that its answers will carry.

@@ -1,11 +1,11 @@
 //! SCRAM between a client and ours.
 
 use super::*;
-use crate::auth::harness::{Identity, ScramClient};
+use crate::auth::harness::{Identity, scram_client};
 use crate::scram::BOUNDS;
 
 fn identity(user: &str, password: &str) -> Identity {
-    Identity { user: user.into(), password: password.into(), ..Identity::default() }
+    Identity { user: user.into(), password: password.to_owned().into(), ..Identity::default() }
 }
 
 /// Users whose passwords are "secret", with keys of all hashes, as cheap as can be.
@@ -26,7 +26,7 @@ fn encrypted(exporter: u8) -> Transport {
 
 /// The server's last word.
 fn exchange(login: &mut Login, mechanism: &str, identity: Identity) -> AuthReply {
-    let mut client = ScramClient::new(mechanism, identity);
+    let mut client = scram_client(mechanism, identity);
     let mut said = reply(login, start(mechanism, Some(&client.step(None).unwrap())));
     while let AuthReply::Challenge(challenge) = said {
         let response = client.step(Some(&challenge)).expect("the server is who it says to be");
@@ -57,7 +57,7 @@ fn the_client_is_asked_to_begin_and_nothing_follows_the_end() {
     let authenticator = authenticator();
     let mut login = authenticator.login(AWAY, "test");
     assert_eq!(reply(&mut login, start("scram-sha-256", None)), AuthReply::Challenge(Vec::new()));
-    let mut client = ScramClient::new("SCRAM-SHA-256", identity("murder", "secret"));
+    let mut client = scram_client("SCRAM-SHA-256", identity("murder", "secret"));
     let mut said = reply(&mut login, AuthStep::Continue(client.step(None).unwrap()));
     for _ in 0..2 {
         let AuthReply::Challenge(challenge) = said else { panic!("{said:?}") };
@@ -185,7 +185,7 @@ fn guessing_by_scram_counts_as_by_plain() {
 fn a_reload_counts_for_an_exchange_under_way() {
     let authenticator = authenticator();
     let mut login = authenticator.login(AWAY, "test");
-    let mut client = ScramClient::new("SCRAM-SHA-256", identity("murder", "secret"));
+    let mut client = scram_client("SCRAM-SHA-256", identity("murder", "secret"));
     let said = reply(&mut login, start("SCRAM-SHA-256", Some(&client.step(None).unwrap())));
     let AuthReply::Challenge(challenge) = said else { panic!("{said:?}") };
     authenticator.reload(users(&[("murder", "secret")]), &undelayed());

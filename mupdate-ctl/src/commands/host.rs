@@ -1,0 +1,47 @@
+//! `host drain`, `host undrain`: a backend that is to take no new mailboxes.
+
+use std::ffi::OsString;
+
+use clap::Subcommand;
+use mupdate_host::admin::api::Text;
+use serde::Serialize;
+
+use super::{Session, shared::octets};
+use crate::{connect::http::Target, fail::Fail, show::text::shown};
+
+/// What is to be.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Refuse new mailboxes at this backend; what it has stays, and can be moved away
+    Drain {
+        /// Its name, as locations have it
+        #[arg(value_name = "SERVER")]
+        server: OsString,
+    },
+    /// Let it have new mailboxes again
+    Undrain {
+        /// Its name, as locations have it
+        #[arg(value_name = "SERVER")]
+        server: OsString,
+    },
+}
+
+#[derive(Serialize)]
+struct Request {
+    server: Text,
+    draining: bool,
+}
+
+pub(super) fn run(command: &Command, session: &mut Session<'_>) -> Result<(), Fail> {
+    let (server, draining) = match command {
+        Command::Drain { server } => (server, true),
+        Command::Undrain { server } => (server, false),
+    };
+    let request = Request { server: octets(server).into(), draining };
+    session.connect.admin()?.act(&Target::new("/v1/drain"), &request)?;
+    if session.out.json {
+        return session.out.document(&request);
+    }
+    let state = if draining { "takes no new mailboxes" } else { "takes new mailboxes" };
+    session.out.line(format_args!("{} {state}", shown(&request.server)))
+}

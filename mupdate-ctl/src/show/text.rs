@@ -1,0 +1,70 @@
+//! Octets and names as text that no terminal takes for commands.
+
+use mupdate_host::admin::api::Text;
+
+/// A name as a line of text: characters that would not be seen for what they are, and octets that are no UTF-8, are escaped
+/// as in Rust and C. A backslash of the name's own is doubled, so that nothing is shown alike that is not.
+pub fn escaped(octets: &[u8]) -> String {
+    let mut shown = String::with_capacity(octets.len());
+    for chunk in octets.utf8_chunks() {
+        for char in chunk.valid().chars() {
+            match char {
+                '\\' => shown.push_str("\\\\"),
+                char if char.is_control() || misleads(char) => shown.extend(char.escape_default()),
+                char => shown.push(char),
+            }
+        }
+        for octet in chunk.invalid() {
+            shown.push_str(&format!("\\x{octet:02x}"));
+        }
+    }
+    shown
+}
+
+/// Characters that are not seen, or that change the direction of what is beside them.
+fn misleads(char: char) -> bool {
+    matches!(
+        char,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+    )
+}
+
+/// The same of a text of the admin interface.
+pub fn shown(text: &Text) -> String {
+    escaped(text.as_bytes())
+}
+
+/// The same of one that may be missing.
+pub fn shown_or_dash(text: Option<&Text>) -> String {
+    text.map_or_else(|| "-".into(), shown)
+}
+
+/// What others have said, in one line: control characters become spaces.
+pub fn one_line(text: &str) -> String {
+    text.trim().chars().map(|char| if char.is_control() || misleads(char) { ' ' } else { char }).collect()
+}
+
+/// Octets for people.
+pub fn octets(number: u64) -> String {
+    indicatif::HumanBytes(number).to_string()
+}
+
+/// A number for people.
+pub fn count(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_a_terminal_raw() {
+        assert_eq!(escaped("user.müller".as_bytes()), "user.müller");
+        assert_eq!(escaped(b"a\x1b[31mb\tc\x7f"), "a\\u{1b}[31mb\\tc\\u{7f}");
+        assert_eq!(escaped(b"a\xff\\"), "a\\xff\\\\");
+        assert_eq!(escaped("\u{9b}\u{202e}x".as_bytes()), "\\u{9b}\\u{202e}x");
+        assert_eq!(one_line(" one\r\ntwo\x1b[0m\n"), "one  two [0m");
+    }
+}
