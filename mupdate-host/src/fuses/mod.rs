@@ -106,6 +106,23 @@ impl FuseBox {
         state.fuses.blown().map(owned).collect()
     }
 
+    /// Release a principal's fuse at once, and for good; says whether it had blown.
+    ///
+    /// # Errors
+    /// Its file cannot be removed, and it holds as before.
+    pub fn release_now(&self, principal: &str) -> io::Result<bool> {
+        let mut state = lock(&self.state);
+        let file = match &self.data_dir {
+            Some(data_dir) => remove(data_dir, principal)?,
+            None => false,
+        };
+        let known = state.blown.contains_key(principal);
+        if known {
+            state.release(principal);
+        }
+        Ok(file || known)
+    }
+
     /// Whether it matters whose names are changed.
     pub fn have_shares(&self) -> bool {
         lock(&self.state).fuses.limits().have_shares()

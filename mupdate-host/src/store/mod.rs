@@ -9,6 +9,7 @@
 mod census;
 mod clients;
 pub mod draining;
+mod entries;
 mod env;
 mod error;
 mod intact;
@@ -40,6 +41,7 @@ use mupdate_core::directory::{Order, Revision};
 use mupdate_proto::ServerName;
 
 pub use census::{Census, ServerCounts};
+pub use entries::{Entries, Entry};
 pub use error::{CommitError, Found, Obstacle, OpenError, StoreError};
 pub use occupied::Occupied;
 pub use page::Pager;

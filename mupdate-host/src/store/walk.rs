@@ -6,6 +6,7 @@ use std::ops::Bound;
 
 use heed::types::Bytes as Octets;
 use heed::{RoRange, RoTxn};
+use mupdate_core::directory::Revision;
 
 use super::error::StoreError;
 use super::locations::{Lookup, Reach};
@@ -38,6 +39,8 @@ pub(super) struct Step<'t> {
     pub location: &'t [u8],
     /// Its ACL; `None` for a reservation.
     pub acl: Option<&'t [u8]>,
+    /// The revision that changed it last.
+    pub revision: Revision,
 }
 
 impl<'t> Walk<'t> {
@@ -75,7 +78,12 @@ impl<'t> Walk<'t> {
             }
         };
         let stored = Stored::decode(octets)?;
-        Ok(Some(Step { key, location: self.lookup.location(stored.location)?, acl: stored.acl }))
+        Ok(Some(Step {
+            key,
+            location: self.lookup.location(stored.location)?,
+            acl: stored.acl,
+            revision: stored.revision,
+        }))
     }
 }
 

@@ -4,10 +4,15 @@
 //! the admin interface and may wait there, but holds no lock and no read transaction while it writes to its peer.
 
 mod answer;
+mod backup;
 mod doctor;
 mod drain;
+mod fuses;
+mod hosts;
 mod journal;
 mod live;
+mod mailbox;
+mod mailboxes;
 mod metrics;
 mod pairs;
 pub mod ready;
@@ -18,6 +23,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod watch;
 
 pub use self::answer::{Answer, Content};
 pub use super::server::Out;

@@ -1,6 +1,9 @@
 //! All resources: a line each, in the order of `docs/admin.md`.
 
-use super::{Handler, doctor, drain, journal, live, metrics, pairs, ready, reservations, role, status, undo};
+use super::{
+    Handler, backup, doctor, drain, fuses, hosts, journal, live, mailbox, mailboxes, metrics, pairs, ready,
+    reservations, role, status, undo, watch,
+};
 
 /// Octets of a list of names.
 const NAMES: u64 = 16 << 20;
@@ -40,6 +43,13 @@ pub const ROUTES: &[Route] = &[
     get("/livez", live::livez).without_login(),
     get("/readyz", ready::readyz),
     get("/v1/status", status::status),
+    get("/v1/hosts", hosts::hosts),
+    get("/v1/mailboxes", mailboxes::mailboxes).with(mailboxes::PARAMETERS),
+    get("/v1/mailbox", mailbox::mailbox).with(mailbox::PARAMETERS),
+    get("/v1/watch", watch::watch).with(watch::PARAMETERS),
+    get("/v1/fuses", fuses::list),
+    post("/v1/fuses/release", WORDS, fuses::release),
+    post("/v1/backup", WORDS, backup::backup),
     get("/v1/pairs", pairs::pairs).with(&["all"]),
     get("/v1/journal", journal::journal).with(&[
         "mailbox",

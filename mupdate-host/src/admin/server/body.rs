@@ -2,13 +2,17 @@
 
 use std::{
     io::{self, ErrorKind, Read},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde::de::DeserializeOwned;
 
 use super::socket::{PIECE, Wire};
-use crate::admin::http::{CONTINUE, Reader, Refused};
+use crate::{
+    admin::http::{CONTINUE, Reader, Refused},
+    wake::Wake,
+};
 
 /// A peer that owes a body and sends nothing for so long is gone.
 const STALL: Duration = Duration::from_secs(30);
@@ -25,6 +29,11 @@ pub struct Body<'a> {
 impl<'a> Body<'a> {
     pub(super) fn new(wire: &'a mut Wire, reader: &'a mut Reader, expects: bool) -> Self {
         Self { wire, reader, expects }
+    }
+
+    /// What wakes this connection's thread where it [rests](super::Out::rest).
+    pub fn wake(&self) -> &Arc<Wake> {
+        self.wire.wake()
     }
 
     /// All of it, in memory: for routes whose bodies are small.
