@@ -52,6 +52,6 @@ fn host(store: &Store, place: &Occupied) -> Result<Host, StoreError> {
         partitions: Vec::new(),
         order,
         changed_ms: None,
-        draining: false,
+        draining: store.draining().contains(place.server()),
     })
 }
