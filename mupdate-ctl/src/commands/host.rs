@@ -15,14 +15,16 @@ pub enum Command {
     /// Refuse new mailboxes at this backend; what it has stays, and can be moved away
     Drain {
         /// Its name, as locations have it
+        // Not `server`, which is an option of all commands.
         #[arg(value_name = "SERVER")]
-        server: OsString,
+        backend: OsString,
     },
     /// Let it have new mailboxes again
     Undrain {
         /// Its name, as locations have it
+        // Not `server`, which is an option of all commands.
         #[arg(value_name = "SERVER")]
-        server: OsString,
+        backend: OsString,
     },
 }
 
@@ -34,8 +36,8 @@ struct Request {
 
 pub(super) fn run(command: &Command, session: &mut Session<'_>) -> Result<(), Fail> {
     let (server, draining) = match command {
-        Command::Drain { server } => (server, true),
-        Command::Undrain { server } => (server, false),
+        Command::Drain { backend } => (backend, true),
+        Command::Undrain { backend } => (backend, false),
     };
     let request = Request { server: octets(server).into(), draining };
     session.connect.admin()?.act(&Target::new("/v1/drain"), &request)?;

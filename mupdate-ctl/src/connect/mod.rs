@@ -93,7 +93,7 @@ impl Connect<'_> {
     /// Nobody named a server: neither was there an admin interface.
     fn without_socket(&self, fail: Fail) -> Fail {
         match fail {
-            Fail::Said(code, text) if self.global.server.is_none() => {
+            Fail::Said(code, text) if self.global.server.is_none() && !self.socket().exists() => {
                 let socket = self.socket();
                 let advice = "name a server by --server, or its data directory by --data-dir";
                 Fail::new(
