@@ -7,6 +7,7 @@
 //! - [`simulation`]: whole murders around that world, drawn from seeds;
 //! - [`daemon`]: the daemons as processes;
 //! - [`cyrus_sasl`]: the programs of Cyrus SASL;
+//! - [`tool`]: `mupdatectl` as a process;
 //! - [`client`]: a blocking client, and [`tls`] for it;
 //! - [`http`]: a client of the admin interface;
 //! - [`history`]: what clients know, and whether what is found afterwards can be;
@@ -25,6 +26,7 @@ pub mod preload;
 pub mod script;
 pub mod simulation;
 pub mod tls;
+pub mod tool;
 pub mod wire;
 pub mod world;
 

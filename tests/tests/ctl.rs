@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use mupdate_host::{
@@ -13,10 +13,11 @@ use mupdate_host::{
 };
 use mupdate_tests::{
     client::Client,
-    daemon::{Daemon, Kind, tool},
+    daemon::{Daemon, Kind},
     on_both_daemons,
     player::LOGIN,
     tls::{self, Authority, SETTINGS},
+    tool::{Said, ctl, run},
 };
 use serde_json::Value;
 
@@ -26,29 +27,6 @@ on_both_daemons!(
     logins_take_the_best_that_there_is,
     passwords_are_not_sent_in_the_clear
 );
-
-/// What the tool said: exit code, standard output, standard error.
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-/// The tool, in a home of its own, with nothing of this environment that it looks at.
-fn ctl(home: &Path) -> Command {
-    let mut command = Command::new(tool());
-    command.current_dir(home).env("HOME", home).env("TZ", "UTC").stdin(Stdio::null());
-    for name in ["XDG_CONFIG_HOME", "MUPDATE_USER", "MUPDATE_PASSWORD", "CLICOLOR_FORCE"] {
-        command.env_remove(name);
-    }
-    command
-}
-
-fn run(command: &mut Command) -> Said {
-    let output = command.output().expect("it can be started");
-    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("it writes UTF-8");
-    Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-}
 
 /// With the password of the user of [`LOGIN`], and these words.
 fn ask(daemon: &Daemon, words: &[&str]) -> Said {
@@ -300,7 +278,7 @@ fn users_are_those_of_the_data_directory() {
 }
 
 /// Commands whose help is looked at.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 28] = [
     "status",
     "find",
     "list",
@@ -322,6 +300,10 @@ const COMMANDS: [&str; 24] = [
     "fuse",
     "fuse release",
     "user",
+    "export",
+    "diff",
+    "promote",
+    "demote",
     "backup",
     "completions",
     "man",

@@ -3,7 +3,9 @@
 mod ask;
 mod backup;
 mod clients;
+mod diff;
 mod doctor;
+mod export;
 mod find;
 mod fuse;
 mod history;
@@ -13,6 +15,7 @@ mod list;
 mod pages;
 mod pairs;
 mod reservations;
+mod role;
 mod shared;
 mod status;
 mod tree;
@@ -80,6 +83,21 @@ pub enum Command {
     /// Add, import, list and remove the users of a data directory on this host
     #[command(subcommand, after_help = "A running daemon takes changes over when it gets SIGHUP.")]
     User(UserCommand),
+    /// Write the directory as a list to standard output
+    ///
+    /// The forms of Cyrus are those that `ctl_mboxlist -d` writes and `ctl_mboxlist -u` reads. Changes that come meanwhile may be
+    /// in it or not.
+    Export(export::Options),
+    /// Compare the directory with another server's, or with a list in a file
+    ///
+    /// Ends with 1 if they differ. What changes meanwhile may be shown as a difference.
+    Diff(diff::Options),
+    /// Make a replica the master
+    ///
+    /// Refused while its old master answers as one, or if the replica may not have everything; --force does it all the same.
+    Promote(role::Promotion),
+    /// Make the master a replica of the server that `[upstream]` names
+    Demote(role::Demotion),
     /// Copy the database of a running daemon into a file
     ///
     /// The copy is consistent and without gaps; it is a data.mdb, as a data directory has it. The file has its name only once
@@ -125,6 +143,10 @@ pub fn run(command: Command, session: &mut Session<'_>) -> Result<(), Fail> {
         Command::Doctor => doctor::run(session),
         Command::Fuse(command) => fuse::run(&command, session),
         Command::User(command) => user::run(command, session),
+        Command::Export(options) => export::run(&options, session),
+        Command::Diff(options) => diff::run(&options, session),
+        Command::Promote(options) => role::promote(&options, session),
+        Command::Demote(options) => role::demote(&options, session),
         Command::Backup(options) => backup::run(&options, session),
         Command::Bench(options) => Ok(bench::run(&options)?),
         Command::Completions(options) => pages::completions(&options, session),

@@ -90,6 +90,14 @@ impl Connect<'_> {
         Wire::open(self, &place).map_err(|fail| self.without_socket(fail))
     }
 
+    /// The same with another server than the one that the options name.
+    ///
+    /// # Errors
+    /// It is no server, there is none, or the login is refused.
+    pub fn wire_to(&self, server: &str) -> Result<Wire, Fail> {
+        Wire::open(self, &server.parse::<place::Place>()?)
+    }
+
     /// Nobody named a server: neither was there an admin interface.
     fn without_socket(&self, fail: Fail) -> Fail {
         match fail {
