@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fs};
 use mupdate_tests::{
     client::{Client, ClientError, Row},
     daemon::{DEADLINE, Kind},
+    player::LOGIN,
+    tool::{Said, ctl, run},
 };
 
 use super::{
@@ -30,7 +32,7 @@ pub fn of_cyrus(kind: Kind) {
     let backend = murder.backend("backend1");
     let mut admin = backend.imap("cyrus");
     for name in ["alice", "alice/a", "alice/a/b", "alice/a-b", "bob", "bob/x y"] {
-        admin.ok(format!("CREATE user/{name}"));
+        admin.ok(format!("CREATE \"user/{name}\""));
     }
     murder.daemon.wait_for_log("in sync with the master");
     eventually("the replica has what Cyrus has", || murder.entries() == cyrus_has());
@@ -55,7 +57,7 @@ pub fn of_cyrus(kind: Kind) {
     assert_eq!(murder.daemon.terminate().code(), Some(0));
     admin.ok("SETACL user/bob cyrus lrswipkxtecda");
     admin.ok("RENAME user/bob user/robert");
-    admin.ok("CREATE user/bob/later");
+    admin.ok("CREATE user/alice/later");
     murder.daemon.start_again();
     murder.daemon.wait_for_log("in sync with the master");
     eventually("the replica has what Cyrus has", || murder.entries() == cyrus_has());
@@ -66,7 +68,7 @@ pub fn of_cyrus(kind: Kind) {
     murder.daemon.wait_for_log("the master is not followed");
     assert_eq!(murder.entries(), before);
     master.start();
-    admin.ok("CREATE user/bob/again");
+    admin.ok("CREATE user/alice/again");
     eventually("the replica has what Cyrus has", || murder.entries() == cyrus_has());
 }
 
@@ -87,18 +89,32 @@ pub fn migrates(kind: Kind) {
     // 1 and 2: follow, and have the same.
     murder.daemon.wait_for_log("in sync with the master");
     eventually("the replica has what Cyrus has", || murder.entries() == cyrus_has());
+    let with = format!("{}:3905", address("mupdate.test"));
+    let said = ask(&murder, &["diff", "--with", &with]);
+    assert_eq!((said.code, &said.out[..]), (Some(0), "the same: 5 names\n"), "{}", said.err);
+    murder.same_on(&frontend);
+    let said = ask(&murder, &["promote"]);
+    assert!(
+        said.code == Some(1) && said.err.contains("force the promotion"),
+        "the old one decides: {said:?}"
+    );
 
     // 3: stop Cyrus's master. Users are served meanwhile, and changes refused.
     let before = murder.entries();
     master.kill();
+    murder.daemon.wait_for_log("the master is not followed");
     frontend.imap("alice").ok("SELECT INBOX/a/b");
     let refused = admin.command("CREATE user/alice/while-down");
     assert!(!refused.ok, "{refused:?}");
+    let list = backend.must("ctl_mboxlist", &["-d"]);
+    fs::write(murder.daemon.data_dir().join("list"), list).expect("the folder is ours");
+    let dump = ["diff", "--dump", "list", "--format", "cyrus-json", "--local", "backend1.test"];
+    let said = ask(&murder, &dump);
+    assert_eq!((said.code, &said.out[..]), (Some(0), "the same: 5 names\n"), "{}", said.err);
 
-    // 4: become the master.
-    let file = murder.daemon.config_file();
-    let text = fs::read_to_string(&file).expect("it is ours");
-    fs::write(&file, text.replace("\"upstream\"", "\"local\"")).expect("it is ours");
+    // 4: become the master, for all restarts to come.
+    let said = ask(&murder, &["promote"]);
+    assert!(said.code == Some(0) && said.out.starts_with("this is the master now"), "{said:?}");
     assert_eq!(murder.daemon.terminate().code(), Some(0));
     murder.daemon.start_again();
     assert_eq!(murder.entries(), before);
@@ -112,6 +128,8 @@ pub fn migrates(kind: Kind) {
     murder.wait_for_sync(&frontend, syncs);
     murder.same_on(&frontend);
     frontend.imap("alice").ok("SELECT INBOX/a/b");
+
+    // 6: nothing is left to catch up with.
     let said = backend.must("ctl_mboxlist", &["-m", "-w"]);
     assert!(!said.contains("Force Activate") && !said.contains("Remove"), "{said}");
 
@@ -121,4 +139,10 @@ pub fn migrates(kind: Kind) {
     master.start();
     backend.must("ctl_mboxlist", &["-m"]);
     assert!(cyrus_has().contains_key("user.alice.after"), "the backend told it");
+}
+
+/// `mupdatectl`, on the host of our daemon.
+fn ask(murder: &Murder, words: &[&str]) -> Said {
+    let mut tool = ctl(&murder.daemon.data_dir());
+    run(tool.args(words).args(["--data-dir", "."]).env("MUPDATE_PASSWORD", LOGIN.1))
 }
