@@ -2,7 +2,7 @@
 //!
 //! An entry is written in the transaction of its change, so there is one for each, or for neither. Keys only grow, so
 //! entries are appended to the last page. The oldest are forgotten beyond a bound, some at a time, and also when
-//! they take more than a quarter of the map.
+//! they take more than a quarter of the map, or a full map is being emptied.
 //!
 //! Value: time (6 octets), deed, user, peer, states and flags, name, locations, ACLs; lengths in front of what has one. What
 //! is the same before and afterwards is there once.
@@ -24,7 +24,7 @@ use crate::admin::api::Deed;
 pub const LONGEST: usize = 8192;
 
 /// Entries that are forgotten together, so that most commits leave the oldest pages alone.
-const TOGETHER: u64 = 128;
+pub(super) const TOGETHER: u64 = 128;
 
 /// The journal takes so much of the map at most: one part of these.
 const SHARE: u64 = 4;
@@ -293,12 +293,14 @@ pub(super) fn enter(
     Ok(tables.journal.put_with_flags(txn, PutFlags::APPEND, &revision.to_be_bytes(), entry)?)
 }
 
-/// Forget the oldest entries, if there are so many more than the bound, or they take too much of the map.
+/// Forget the oldest entries, if there are so many more than the bound, or they take too much of the map. With `yields`,
+/// which is how many are new, what is left of the map is needed for deletions: then more are forgotten than came.
 pub(super) fn trim(
     tables: &Tables,
     txn: &mut RwTxn<'_>,
     bound: u64,
     map_size: u64,
+    yields: Option<u64>,
 ) -> Result<(), StoreError> {
     let stat = tables.journal.stat(txn)?;
     let entries = stat.entries as u64;
@@ -309,6 +311,9 @@ pub(super) fn trim(
     }
     if pages * u64::from(stat.page_size) > map_size / SHARE {
         over = over.max(entries / 8 + 1);
+    }
+    if let Some(new) = yields {
+        over = over.max((2 * new + TOGETHER).min(entries.saturating_sub(new)));
     }
     if over == 0 {
         return Ok(());

@@ -18,8 +18,9 @@ use super::tables::Tables;
 use super::{Inner, Store, clients, tombstones};
 use crate::admin::api::Deed;
 
-/// Octets of the map that only deletions may use, at least and at most.
-const KEPT_BACK: (u64, u64) = (128 << 10, 16 << 20);
+/// Octets of the map that only deletions may use, at least (but no more than an eighth of it) and at most. A deletion writes
+/// some fifteen pages anew, and what one transaction has left is not used again before the next but one.
+const KEPT_BACK: (u64, u64) = (512 << 10, 16 << 20);
 
 /// A write transaction. Dropped without [`commit`](WriteTxn::commit), it never was.
 ///
@@ -40,6 +41,8 @@ pub struct WriteTxn<'s> {
     draining: Option<Draining>,
     /// Octets that the tables took at the beginning.
     used: u64,
+    /// What is kept back for deletions was begun by then.
+    short: bool,
     /// Has anything been written that can make them take more?
     grows: bool,
     /// The revision of the last change: what was committed last, at first.
@@ -58,10 +61,12 @@ impl Store {
             return Err(StoreError::Obstacle(Obstacle::Gone));
         }
         let txn = inner.env.write_txn()?;
+        let used = inner.tables.used(&txn)?;
         Ok(WriteTxn {
             inner,
             tables: &inner.tables,
-            used: inner.tables.used(&txn)?,
+            used,
+            short: used > open_to_all(inner),
             grows: false,
             revision: inner.tables.revision(&txn)?,
             txn,
@@ -182,10 +187,12 @@ impl WriteTxn<'_> {
     /// [`CommitError::Obstacle`] if there is no room: nothing has changed. [`CommitError::Fatal`] if it is unknown
     /// what has.
     pub fn commit(self) -> Result<Revision, CommitError> {
-        let Self { inner, tables, mut txn, ledger, revision, changes, used, grows, draining, .. } = self;
+        let Self { inner, tables, mut txn, ledger, revision, changes, used, short, grows, draining, .. } =
+            self;
         ledger.settle(tables, &mut txn)?;
         if changes > 0 && inner.journal > 0 {
-            journal::trim(tables, &mut txn, inner.journal, inner.env.info().map_size as u64)?;
+            let yields = short.then_some(changes);
+            journal::trim(tables, &mut txn, inner.journal, inner.env.info().map_size as u64, yields)?;
         }
         if grows && keeps_nothing_back(inner, used, tables.used(&txn)?) {
             return Err(CommitError::Obstacle(Obstacle::MapFull));
@@ -230,6 +237,15 @@ impl WriteTxn<'_> {
         journal::enter(self.tables, &mut self.txn, author, revision, mailbox, records)
     }
 
+    /// How many tombstones are kept. Pages that lose a few names are not free yet, and what is remembered of deletions must
+    /// not take the room that deletions need: the journal makes room first, and then two tombstones for each new one.
+    fn tombstones(&self) -> Result<u64, StoreError> {
+        if !self.short || self.tables.journal.len(&self.txn)? > self.changes + 2 * journal::TOGETHER {
+            return Ok(self.tombstones);
+        }
+        Ok(self.tombstones.min(self.tables.tombstones.len(&self.txn)?.saturating_sub(1)))
+    }
+
     fn changed(&mut self, revision: Revision) {
         self.revision = revision;
         self.changes += 1;
@@ -239,9 +255,14 @@ impl WriteTxn<'_> {
 /// Would this leave too little for deletions? LMDB never writes in place, so they need room too; a map that was full to
 /// the last page could not be emptied any more.
 fn keeps_nothing_back(inner: &Inner, before: u64, after: u64) -> bool {
+    after > before && after > open_to_all(inner)
+}
+
+/// Octets of the map that are there for everything.
+fn open_to_all(inner: &Inner) -> u64 {
     let size = inner.env.info().map_size as u64;
-    let reserve = (size / 64).clamp(KEPT_BACK.0, KEPT_BACK.1);
-    after > before && after > size.saturating_sub(reserve)
+    let reserve = (size / 64).clamp(KEPT_BACK.0.min(size / 8), KEPT_BACK.1);
+    size.saturating_sub(reserve)
 }
 
 /// What it means that a commit has failed.
@@ -339,7 +360,8 @@ impl View for WriteTxn<'_> {
             self.tables.by_location.delete(&mut self.txn, &member_key(was_at, &key))?;
             self.tables.mailboxes.delete(&mut self.txn, &key)?;
         }
-        tombstones::bury(self.tables, &mut self.txn, revision, &key, self.tombstones)?;
+        let bound = self.tombstones()?;
+        tombstones::bury(self.tables, &mut self.txn, revision, &key, bound)?;
         self.changed(revision);
         Ok(())
     }
