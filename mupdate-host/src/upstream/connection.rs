@@ -20,7 +20,11 @@ pub(super) type Connection = Client<Socket>;
 /// Connect to the master and log in.
 pub(super) fn open(shared: &Shared) -> Result<(Connection, Banner), String> {
     let Shared { settings, host, .. } = shared;
-    let (mut client, mut banner) = greet(shared)?;
+    // From its first octet on: a master that is connected to may hang before it says anything.
+    let (mut client, mut banner) = greet(shared, |tcp| match shared.attach(tcp) {
+        true => Ok(()),
+        false => Err("stopped".into()),
+    })?;
     if !host.tls && settings.starttls != StartTls::Off {
         if banner.starttls {
             client.call(Verb::StartTls).map_err(|error| format!("STARTTLS: {error}"))?;
@@ -42,18 +46,24 @@ pub(super) fn open(shared: &Shared) -> Result<(Connection, Banner), String> {
 
 /// What is the master, by its own word? Whoever has no password of it is told too.
 pub(super) fn look(shared: &Shared) -> Result<Role, String> {
-    greet(shared).map(|(_, banner)| banner.role)
+    greet(shared, |_| Ok(())).map(|(_, banner)| banner.role)
 }
 
-/// A fresh connection, and what it is greeted with.
-fn greet(shared: &Shared) -> Result<(Connection, Banner), String> {
+/// A fresh connection, and what it is greeted with. `connected` is given its socket.
+fn greet(
+    shared: &Shared,
+    connected: impl FnOnce(TcpStream) -> Result<(), String>,
+) -> Result<(Connection, Banner), String> {
     let Shared { settings, host, .. } = shared;
     let addresses = (host.name.as_str(), host.port).to_socket_addrs();
     let addresses = addresses.map_err(|error| format!("{} has no address: {error}", host.name))?;
     let mut failed = format!("{} has no address", host.name);
     for address in addresses {
         match TcpStream::connect_timeout(&address, settings.timeout) {
-            Ok(tcp) => return greeted(shared, tcp),
+            Ok(tcp) => {
+                connected(tcp.try_clone().map_err(|error| error.to_string())?)?;
+                return greeted(shared, tcp);
+            }
             Err(error) => failed = format!("{address}: {error}"),
         }
     }

@@ -31,10 +31,6 @@ pub(super) fn follow(shared: &Shared) -> Result<(), String> {
     {
         return Err(format!("it takes no changes: it is a replica of {master} itself"));
     }
-    let tcp = client.stream().tcp().try_clone().map_err(|error| error.to_string())?;
-    if !shared.attach(tcp) {
-        return Ok(());
-    }
     let peer =
         client.stream().tcp().peer_addr().map_or_else(|_| shared.host.to_string(), |peer| peer.to_string());
     let origin = Origin { principal: "upstream".into(), peer: peer.into() };

@@ -124,18 +124,15 @@ impl Upstream {
     pub fn start(&self) -> io::Result<()> {
         {
             let mut inner = self.shared.lock();
-            if inner.running {
+            (inner.stop, inner.any_role, inner.proof) = (false, false, None);
+            // It may hang still since it was told to end: then it goes on where it is.
+            if std::mem::replace(&mut inner.running, true) {
                 return Ok(());
             }
-            (inner.running, inner.stop, inner.any_role, inner.proof) = (true, false, false, None);
             inner.set_state(api::UpstreamState::Away);
         }
         let shared = Arc::clone(&self.shared);
-        let spawned = thread::Builder::new().name("upstream".into()).spawn(move || {
-            shared.run();
-            shared.lock().running = false;
-            shared.changed.notify_all();
-        });
+        let spawned = thread::Builder::new().name("upstream".into()).spawn(move || shared.run());
         match spawned {
             Ok(thread) => {
                 *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
@@ -249,18 +246,26 @@ impl Shared {
         self.lock().stop
     }
 
+    /// Is the thread to end? Then nobody believes from now on that there is one.
+    fn ends(&self) -> bool {
+        let mut inner = self.lock();
+        inner.running = !inner.stop;
+        self.changed.notify_all();
+        inner.stop
+    }
+
     /// Connect, follow, and again.
     fn run(&self) {
         let (first, most) = (self.settings.retry, self.settings.retry_max);
         let mut pause = first;
-        while !self.is_stopped() {
+        while !self.ends() {
             let outcome = follow::follow(self);
             let mut inner = self.lock();
             inner.socket = None;
             let followed = inner.state == api::UpstreamState::Following;
             inner.set_state(api::UpstreamState::Away);
             if inner.stop {
-                return;
+                continue;
             }
             if followed {
                 pause = first;

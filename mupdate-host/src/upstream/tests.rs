@@ -206,3 +206,26 @@ fn pauses_grow_by_chance_and_no_more_than_twice() {
     let pause = Duration::from_millis(100);
     assert!((0..100).map(|_| jittered(pause)).all(|time| time >= pause && time <= 2 * pause));
 }
+
+#[test]
+fn a_master_that_says_nothing_does_not_hold_up_the_end() {
+    let bench = bench(&[], "");
+    bench.upstream.start().expect("a thread");
+    let (silent, _) = bench.master.accept().expect("it connects");
+    let began = Instant::now();
+    bench.upstream.stop();
+    assert!(began.elapsed() < END && !bench.upstream.shared.lock().running);
+    drop(silent);
+}
+
+#[test]
+fn a_thread_that_hangs_when_it_is_told_to_end_can_be_told_to_go_on() {
+    let bench = bench(&[], "");
+    bench.upstream.start().expect("a thread");
+    let (silent, _) = bench.master.accept().expect("it connects");
+    // As if it hung in what nothing breaks off.
+    bench.upstream.shared.lock().stop = true;
+    bench.upstream.start().expect("a thread");
+    drop(silent);
+    let (_stream, _lines) = bench.asked("(master)");
+}
