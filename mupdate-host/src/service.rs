@@ -189,8 +189,11 @@ impl Service {
     /// Take over a new configuration, new users and what was [loaded](Tls::load) of TLS. Connections that are open keep
     /// their limits and their certificate.
     pub fn reload(&self, config: &Config, users: Users, tls: Option<Arc<Tls>>) {
-        let role = self.settings().session.role.clone();
-        self.settings.store(Arc::new(Settings::new(config, &self.store, role, tls, &self.metrics)));
+        // Somebody may be promoting or demoting just now: whichever comes second builds on the first.
+        self.settings.rcu(|current| {
+            let role = current.session.role.clone();
+            Settings::new(config, &self.store, role, tls.clone(), &self.metrics)
+        });
         self.store.set_orders(config.orders.clone());
         self.permits.replace(config.roles.clone());
         self.fuses.set_limits(config.fuse);
