@@ -79,7 +79,8 @@ fn room(patient: &Patient<'_>, found: &mut Vec<Finding>) -> Result<(), StoreErro
         found.push(finding(severity, "map", text, "raise store.map_size and restart"));
     }
     if let Ok(disk) = rustix::fs::statvfs(patient.data_dir) {
-        let (free, all) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
+        let octets = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        let (free, all) = (octets(disk.f_bavail), octets(disk.f_blocks));
         // What the tables take is written anew when a backup is made beside them.
         let low = free < all / 20 || free < used;
         if low {
@@ -145,11 +146,17 @@ fn pairs(patient: &Patient<'_>, found: &mut Vec<Finding>) {
 
 fn reservations(patient: &Patient<'_>, found: &mut Vec<Finding>) -> Result<(), StoreError> {
     let stale = u64::try_from(STALE.as_millis()).unwrap_or(u64::MAX);
-    let all = history::reservations(patient.store, stale, now_millis())?;
-    if !all.is_empty() {
-        let text = format!("{} names have been reserved for more than an hour", all.len());
+    let (mut all, mut subjects) = (0_u64, Vec::new());
+    history::reservations(patient.store, stale, now_millis(), |one| {
+        all += 1;
+        if subjects.len() < SHOWN {
+            subjects.push(one.mailbox);
+        }
+        Ok::<_, StoreError>(())
+    })?;
+    if all > 0 {
+        let text = format!("{all} names have been reserved for more than an hour");
         let advice = "a CREATE or an XFER has not come to its end: finish it, or release the reservation";
-        let subjects = all.into_iter().take(SHOWN).map(|one| one.mailbox).collect();
         found.push(Finding { subjects, ..finding(Severity::Warning, "stale-reservations", text, advice) });
     }
     Ok(())

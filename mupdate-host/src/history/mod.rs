@@ -95,16 +95,18 @@ pub fn last_changes(store: &Store) -> Result<BTreeMap<Bytes, u64>, StoreError> {
     Ok(last)
 }
 
-/// All reserved names that have been so for so long at least, as far as known, or for longer than the journal knows.
+/// Give `each` all reserved names that have been so for so long at least, as far as known, or for longer than the journal
+/// knows. It is called outside of any transaction.
 ///
 /// # Errors
-/// The store cannot be read.
-pub fn reservations(
+/// The store cannot be read, or `each` failed.
+pub fn reservations<E: From<StoreError>>(
     store: &Store,
     older_than_ms: u64,
     now_ms: u64,
-) -> Result<Vec<api::Reservation>, StoreError> {
-    let (mut scan, mut all) = (Scan::default(), Vec::new());
+    mut each: impl FnMut(api::Reservation) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut scan = Scan::default();
     loop {
         let mut found = Vec::new();
         let more = store.scan(&mut scan, |seen| {
@@ -117,11 +119,11 @@ pub fn reservations(
             let since_ms = made.as_ref().map(|made| made.at_ms);
             if since_ms.is_none_or(|since| now_ms.saturating_sub(since) >= older_than_ms) {
                 let (mailbox, location, user) = (mailbox.into(), location.into(), made.map(|made| made.user));
-                all.push(api::Reservation { mailbox, location, revision, since_ms, user });
+                each(api::Reservation { mailbox, location, revision, since_ms, user })?;
             }
         }
         if !more {
-            return Ok(all);
+            return Ok(());
         }
     }
 }

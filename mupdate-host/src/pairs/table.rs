@@ -345,7 +345,7 @@ impl Table {
     pub(super) fn waiting_names(&self, name: &[u8], most: usize) -> Vec<MailboxName> {
         let Some(server) = self.servers.get(name) else { return Vec::new() };
         let mut numbers: Vec<u64> =
-            server.speakers.iter().flat_map(|voice| voice.missing.iter().copied()).collect();
+            server.speakers.iter().flat_map(|voice| voice.missing.iter().copied().take(most)).collect();
         numbers.sort_unstable();
         numbers.iter().filter_map(|number| self.order.get(number)).take(most).cloned().collect()
     }

@@ -20,6 +20,10 @@ const DRAINING: usize = 1024;
 
 const STOPPING: &str = "the server is shutting down";
 
+/// What is said if the writer ends in the midst of an operation, as it does when nobody can know what is on the disk.
+const UNKNOWN: &str =
+    "the server has failed, and whether this was done is not known: ask when it is there again";
+
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
@@ -89,7 +93,7 @@ impl Writer {
             Some(queue) => queue.send(Message::Order(order)).map_err(|_| STOPPING)?,
             None => return Err(STOPPING.to_owned()),
         }
-        answer.recv().map_err(|_| STOPPING.to_owned())?
+        answer.recv().map_err(|_| UNKNOWN.to_owned())?
     }
 }
 

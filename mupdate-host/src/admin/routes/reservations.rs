@@ -1,5 +1,7 @@
 //! `GET /v1/reservations`, `POST /v1/reservations/release`: names that are taken, and perhaps by nobody any more.
 
+use std::io::{self, Write};
+
 use mupdate_proto::MailboxName;
 
 use super::{Answer, Call};
@@ -13,11 +15,20 @@ use crate::{
     writer::{Operated, Operation, Origin},
 };
 
-/// All that are older than `older_than_s`, which is 0 unless it is said.
+/// All that are older than `older_than_s`, which is 0 unless it is said: a list in JSON, written by and by, since a backend
+/// can reserve as many as it likes.
 pub(super) fn reservations(call: &mut Call<'_>) -> Result<Answer, Refused> {
     let seconds: u64 = call.request.query.parsed("older_than_s", "a number of seconds")?.unwrap_or(0);
-    let store = &call.service().store;
-    Ok(Answer::json(&history::reservations(store, seconds.saturating_mul(1000), now_millis())?))
+    let store = call.service().store.clone();
+    Ok(Answer::stream("application/json", None, move |out| {
+        let mut between: &[u8] = b"[";
+        history::reservations(&store, seconds.saturating_mul(1000), now_millis(), |one| {
+            out.write_all(between)?;
+            between = b",";
+            serde_json::to_writer(&mut *out, &one).map_err(io::Error::from)
+        })?;
+        out.write_all(if between == b"[" { b"[]\n" } else { b"]\n" })
+    }))
 }
 
 pub(super) fn release(call: &mut Call<'_>) -> Result<Answer, Refused> {
