@@ -11,6 +11,7 @@
 mod cyrus;
 mod imap;
 mod murder;
+mod operator;
 mod pair;
 mod replica;
 mod sandbox;
@@ -29,7 +30,7 @@ use self::murder::{Logins, Murder};
 /// A scenario: it panics where something is wrong.
 type Scenario = (&'static str, fn(&mut Murder));
 
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: [Scenario; 11] = [
     ("backend_and_frontend", scenarios::backend_and_frontend),
     ("one_name_on_two_backends", scenarios::one_name_on_two_backends),
     ("a_user_moves", scenarios::a_user_moves),
@@ -37,13 +38,20 @@ const SCENARIOS: [Scenario; 10] = [
     ("a_changed_server_name", scenarios::a_changed_server_name),
     ("a_lost_list_of_mailboxes", scenarios::a_lost_list_of_mailboxes),
     ("restarts", scenarios::restarts),
+    ("undoes_a_mass_deletion", operator::undoes_a_mass_deletion),
     ("compressed", scenarios::compressed),
     ("pair_replicates", pair::replicates),
     ("pair_fails_over", pair::fails_over),
 ];
 
 /// What goes well only where principals have roles.
-const WITH_ROLES: [Scenario; 1] = [("pair_and_a_user_that_leaves", pair::a_user_leaves)];
+const WITH_ROLES: [Scenario; 2] = [
+    ("pair_and_a_user_that_leaves", pair::a_user_leaves),
+    ("pair_is_seen_to_fail_over", operator::sees_a_failover),
+];
+
+/// What is so only where all log in as one.
+const ALIKE: [Scenario; 1] = [("pair_cannot_be_told_apart", operator::cannot_tell_members_apart)];
 
 /// A scenario that makes its own murder.
 type Whole = fn(Kind);
@@ -71,7 +79,7 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let mut trials = Vec::new();
     for kind in Kind::ALL {
-        for (name, scenario) in SCENARIOS {
+        for (name, scenario) in SCENARIOS.into_iter().chain(ALIKE) {
             trials.push(trial(kind, Logins::Alike, name, scenario));
         }
         for (name, scenario) in SCENARIOS.into_iter().chain(WITH_ROLES) {

@@ -12,6 +12,7 @@ use std::{
 use mupdate_tests::{
     client::{Client, Row},
     daemon::{DEADLINE, Daemon, Kind},
+    http::Http,
     tls::{self, Authority},
 };
 use tempfile::TempDir;
@@ -67,7 +68,9 @@ impl Murder {
             Logins::Roles => ROLES,
         };
         // Nothing that backends do in good order takes a mailbox from another, or deletes half of what they have.
-        let fuse = format!("fuse.takeovers = {TAKEOVERS}\nfuse.deletion_share = {DELETED}\n");
+        let fuse = format!(
+            "fuse.takeovers = {TAKEOVERS}\nfuse.deletion_share = {DELETED}\npairs.echo_seconds = 2\n"
+        );
         let toml = format!("compress = \"both\"\n{fuse}{roles}");
         Self::around(logins, || Daemon::start_at(kind, &toml, &format!("{}:3905", address("mupdate.test"))))
     }
@@ -188,6 +191,11 @@ impl Murder {
     /// A connection to the MUPDATE server, which takes passwords in the clear through its Unix socket in any case.
     pub fn client(&self) -> Client<UnixStream> {
         Client::login(self.daemon.connect_unix()).expect("the daemon serves")
+    }
+
+    /// A connection to its admin interface.
+    pub fn admin(&self) -> Http<UnixStream> {
+        Http::new(self.daemon.connect_admin())
     }
 
     /// All that the MUPDATE server knows.

@@ -14,14 +14,17 @@ use super::{
 const MEMBERS: [&str; 2] = ["127.0.21.11", "127.0.21.12"];
 
 /// Two members. The one in service has the pair's address beside its own.
-struct Pair {
-    active: Cyrus,
-    passive: Cyrus,
+pub struct Pair {
+    /// In service.
+    pub active: Cyrus,
+    /// Its replica.
+    pub passive: Cyrus,
     rolling: Option<Rolling>,
 }
 
 impl Pair {
-    fn start(murder: &Murder) -> Self {
+    /// Both run, and know nothing.
+    pub fn start(murder: &Murder) -> Self {
         let member = |name, own: usize| {
             let mut member = murder.make_member(name, "backenda", MEMBERS[own]);
             member.option("sync_host", MEMBERS[1 - own]);
@@ -40,12 +43,12 @@ impl Pair {
     }
 
     /// The pair's address, as clients have it.
-    fn admin(&self) -> Imap {
+    pub fn admin(&self) -> Imap {
         Imap::login(address("backenda"), "cyrus", password("cyrus"))
     }
 
     /// Brings over what rolling replication has not brought yet of these users or shared mailboxes.
-    fn replicate(&self, what: &[&str]) {
+    pub fn replicate(&self, what: &[&str]) {
         self.active.must("sync_client", &[&["-v"], what].concat());
     }
 
@@ -56,12 +59,12 @@ impl Pair {
 
     /// Waits until the passive member has what the active one has.
     #[track_caller]
-    fn wait_until_same(&self) {
+    pub fn wait_until_same(&self) {
         eventually("the members have the same", || local(&self.active) == local(&self.passive));
     }
 
     /// The active member is gone for good; the other takes over its name and address.
-    fn fail_over(&mut self) {
+    pub fn fail_over(&mut self) {
         self.rolling = None;
         self.active.kill();
         self.active.not_at(address("backenda"));

@@ -43,6 +43,15 @@ fn show(pair: &Pair, out: &mut Out) -> Result<(), Fail> {
         let (number, oldest) = (count(pair.missing), oldest.unwrap_or_default());
         out.line(format_args!("  {WARN}{number} changes have had no echo yet{oldest}{WARN:#}"))?;
     }
+    if !pair.silent.is_empty() {
+        let silent: Vec<_> = pair.silent.iter().map(|member| one_line(member)).collect();
+        out.line(format_args!("  {WARN}nothing was heard yet of {}{WARN:#}", silent.join(", ")))?;
+    }
+    if pair.blind {
+        out.line(format_args!(
+            "  {WARN}its members cannot be told apart: what is missing is not known{WARN:#}"
+        ))?;
+    }
     let mut table = Table::new(&["  user", "address", "part", "changes", "echoes", "last"]).right(&[3, 4, 5]);
     for speaker in &pair.speakers {
         let cells = [

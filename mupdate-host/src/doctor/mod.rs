@@ -134,11 +134,15 @@ fn pairs(patient: &Patient<'_>, found: &mut Vec<Finding>) {
                 vec![pair.server.clone()],
             );
         }
-        let members = pair.speakers.len() - strangers.len();
-        if pair.declared && members < 2 && patient.up >= AWAITED {
+        if !pair.silent.is_empty() && patient.up >= AWAITED {
             let text =
-                format!("of the pair {server} {members} of two members have said anything since the start");
+                format!("{} said nothing for the pair {server} since the start", pair.silent.join(", "));
             let advice = "is the other member a participant of the murder, and is replication running?";
+            add(Severity::Warning, text, advice, vec![pair.server.clone()]);
+        }
+        if pair.blind && patient.up >= AWAITED {
+            let text = format!("one member of the pair {server} is silent, or both look like one");
+            let advice = "give each member a login of its own, and name both in [pairs]";
             add(Severity::Warning, text, advice, vec![pair.server.clone()]);
         }
     }

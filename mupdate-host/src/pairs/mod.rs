@@ -116,7 +116,7 @@ impl Pairs {
         let mut figures: Vec<_> = pairs
             .map(|(name, server)| PairFigures {
                 server: String::from_utf8_lossy(name).into_owned(),
-                speakers: server.speakers.iter().filter(|voice| !voice.stranger).count(),
+                speakers: server.members().count(),
                 lags: server.lags.clone(),
                 missing: missing_of(server),
                 left: left_of(server),
@@ -198,6 +198,8 @@ fn shown(table: &Table, name: &Bytes, server: &Server, now: Instant, clock: Syst
     let mut speakers: Vec<_> = server.speakers.iter().enumerate().map(speaker).collect();
     speakers.sort_by_key(|speaker| (!speaker.leads, speaker.stranger, std::cmp::Reverse(speaker.last_ms)));
     let lags = &server.lags;
+    let declared = table.members(name);
+    let silent: Vec<_> = declared.iter().flat_map(|declared| server.silent(declared)).cloned().collect();
     let oldest = server.leader.and_then(|at| table.oldest_missing(&server.speakers[at]));
     api::Pair {
         server: Text::from(&name[..]),
@@ -214,7 +216,9 @@ fn shown(table: &Table, name: &Bytes, server: &Server, now: Instant, clock: Syst
         oldest_missing_ms: oldest.map(|at| millis(now.saturating_duration_since(at))),
         left: left_of(server),
         waiting: table.waiting_names(name, SHOWN).iter().map(|name| Text::from(name.as_bytes())).collect(),
-        declared: table.members(name).is_some(),
+        declared: declared.is_some(),
+        blind: declared.is_some() && silent.is_empty() && server.members().count() < 2,
+        silent,
     }
 }
 

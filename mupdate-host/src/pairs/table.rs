@@ -4,7 +4,8 @@
 //! - The **leader** of a server makes the changes. Another becomes it with its second change in a row that is no late echo,
 //!   as a CREATE makes two, or as soon as the leader echoes a change of its own.
 //! - A change is **open** from when it was made until another speaker has said what came of it last. It is **missing** once
-//!   it has been open for longer than [`Table::patience`]. Only changes of servers with two speakers are kept.
+//!   it has been open for longer than [`Table::patience`]. Only changes of servers with two speakers are kept, and of
+//!   declared pairs whose other member has yet to speak.
 //! - Whoever leads leaves behind what was open when the lead went to another: those may be lost.
 //!
 //! Memory is bounded: [`SERVERS`] servers with [`SPEAKERS`] speakers each, [`OPEN`] open changes whose names have
@@ -29,6 +30,8 @@ pub const OPEN: usize = 100_000;
 pub const OCTETS: usize = 16 << 20;
 /// Things said for an open change that are known again in an echo.
 pub const STEPS: usize = 6;
+/// Open changes among which those that a former leader left are looked for: the writer waits meanwhile.
+const LOOKED_AT: usize = 10_000;
 /// An operator is told the same of a server that often at most.
 const AGAIN: Duration = Duration::from_secs(10);
 /// Changes in a row that make a leader.
@@ -245,10 +248,13 @@ impl Table {
             self.close(mailbox);
         }
         let Some(server) = self.servers.get_mut(name) else { return };
-        let declared = self.declared.contains_key(name);
-        // Without any echo so far, this may be one backend that changed its address.
-        let mut members = server.speakers.iter().filter(|voice| !voice.stranger);
-        if members.clone().count() < 2 || !(declared || members.any(|voice| voice.echoes > 0)) {
+        let heard = server.members().count();
+        let waits = match self.declared.get(name) {
+            Some(members) => heard > 1 || server.silent(members).next().is_some(),
+            // Without any echo so far, this may be one backend that changed its address.
+            None => heard > 1 && server.members().any(|voice| voice.echoes > 0),
+        };
+        if !waits {
             return;
         }
         let octets = mailbox.as_bytes().len();
@@ -341,12 +347,20 @@ impl Table {
         self.opens.get(mailbox).map(|open| open.since)
     }
 
-    /// Some of the names that a server's changes wait for the echo of: first of the leader's those that are missing.
+    /// Some of the names that a server's changes wait for the echo of, the oldest first: those that are missing, and all
+    /// that who led before has left.
     pub(super) fn waiting_names(&self, name: &[u8], most: usize) -> Vec<MailboxName> {
         let Some(server) = self.servers.get(name) else { return Vec::new() };
-        let mut numbers: Vec<u64> =
-            server.speakers.iter().flat_map(|voice| voice.missing.iter().copied().take(most)).collect();
-        numbers.sort_unstable();
+        let missing = server.speakers.iter().flat_map(|voice| voice.missing.iter().copied().take(most));
+        let mut numbers: BTreeSet<u64> = missing.collect();
+        if super::left_of(server) > 0 {
+            let left = |mailbox: &MailboxName| {
+                let open = self.opens.get(mailbox);
+                open.is_some_and(|open| open.server == name && server.leader != Some(open.speaker))
+            };
+            let oldest = self.order.iter().take(LOOKED_AT).filter(|(_, mailbox)| left(mailbox));
+            numbers.extend(oldest.map(|(number, _)| *number).take(most));
+        }
         numbers.iter().filter_map(|number| self.order.get(number)).take(most).cloned().collect()
     }
 
@@ -368,6 +382,18 @@ impl Table {
 }
 
 impl Server {
+    /// Who speaks for it, strangers not included.
+    pub(super) fn members(&self) -> impl Iterator<Item = &Voice> {
+        self.speakers.iter().filter(|voice| !voice.stranger)
+    }
+
+    /// Those of the declared users and addresses that nobody has spoken as yet.
+    pub(super) fn silent<'a>(&self, declared: &'a BTreeSet<String>) -> impl Iterator<Item = &'a String> {
+        let heard =
+            |member: &String| self.members().any(|voice| voice.user == *member || voice.address == *member);
+        declared.iter().filter(move |member| !heard(member))
+    }
+
     /// Where among the speakers this one is.
     fn speaker(&mut self, said: &Said<'_>, now: Instant, members: Option<&BTreeSet<String>>) -> usize {
         let (user, address) = (said.user, said.address());

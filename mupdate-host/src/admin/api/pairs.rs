@@ -25,12 +25,19 @@ pub struct Pair {
     /// Changes of who led before, or leads no more, that have had no echo: after a failover, what may be lost.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub left: u64,
-    /// Some of the names whose changes have waited too long for an echo, the oldest first.
+    /// Some of the names whose changes have waited too long for an echo, or are left by who led before, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub waiting: Vec<Text>,
     /// The configuration declares this pair.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub declared: bool,
+    /// Users and addresses that the configuration declares, and of whom nothing was heard since the start.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub silent: Vec<String>,
+    /// All members that the configuration declares look like one, with one login behind one address: an echo is not told
+    /// from a repetition, and that nothing is missing says nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub blind: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks it so")]

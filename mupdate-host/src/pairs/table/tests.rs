@@ -136,6 +136,28 @@ fn a_single_speaker_has_nothing_to_wait_for() {
 }
 
 #[test]
+fn a_declared_member_that_is_silent_is_waited_for() {
+    let mut murder = Murder::new();
+    let declare = |members: &[&str]| -> BTreeMap<Bytes, BTreeSet<String>> {
+        [("be".into(), members.iter().map(|&member| member.to_owned()).collect())].into()
+    };
+    murder.table.declare(PATIENCE, declare(&["a", "b"]));
+    murder.create("a", "m");
+    murder.pass(PATIENCE);
+    assert_eq!((murder.missing(), murder.table.waiting_names(b"be", 9)), (1, vec![name("m")]));
+    murder.create("b", "m");
+    assert_eq!((murder.missing(), murder.table.open_changes(), murder.leader()), (0, 0, "a"));
+    murder.check();
+
+    // With one login for both behind one address there is nobody else to wait for.
+    let mut murder = Murder::new();
+    murder.table.declare(PATIENCE, declare(&["murder"]));
+    murder.create("a", "m");
+    murder.create("a", "m");
+    assert_eq!(murder.table.open_changes(), 0);
+}
+
+#[test]
 fn echoes_that_do_not_come_are_missing_until_they_do() {
     let mut murder = Murder::pair();
     murder.create("a", "m");
@@ -168,6 +190,7 @@ fn a_failover_moves_the_lead_and_tells_what_may_be_lost() {
     let who = |address: &str| ("murder".to_owned(), address.to_owned());
     let lead = News::Lead { server: "be".into(), now: who("b"), before: who("a"), open: 1 };
     assert_eq!(murder.news, [lead]);
+    assert_eq!(murder.table.waiting_names(b"be", 9), [name("lost")], "what is left is named at once");
     murder.pass(PATIENCE);
     assert_eq!(murder.missing(), 1, "a is gone, and the new leader has no echo");
     assert_eq!(super::super::left_of(murder.server()), 1);
