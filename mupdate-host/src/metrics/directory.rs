@@ -18,7 +18,7 @@ pub(super) fn collect(service: &Service, page: &mut Page) {
     };
     let servers = census.servers.len();
     let names = page.family(&NAMES);
-    for (server, ServerCounts { active, reserved }) in largest(census.servers) {
+    for (server, ServerCounts { active, reserved }) in largest(census.servers, census.others) {
         let server: Cow<'static, str> = server.into();
         names.add([("server", server.clone()), ("state", "active".into())], active);
         names.add([("server", server), ("state", "reserved".into())], reserved);
@@ -27,11 +27,14 @@ pub(super) fn collect(service: &Service, page: &mut Page) {
     page.say(&TOMBSTONES, census.tombstones);
 }
 
-/// The largest, and the sum of all others.
-fn largest(servers: BTreeMap<Vec<u8>, ServerCounts>) -> BTreeMap<String, ServerCounts> {
+/// The largest, and the sum of all others, `others` among them.
+fn largest(servers: BTreeMap<Vec<u8>, ServerCounts>, others: ServerCounts) -> BTreeMap<String, ServerCounts> {
     let mut all: Vec<_> = servers.into_iter().collect();
     all.sort_by_key(|(_, counts)| Reverse(counts.active + counts.reserved));
     let mut told = BTreeMap::<String, ServerCounts>::new();
+    if others != ServerCounts::default() {
+        told.insert(OTHER.to_owned(), others);
+    }
     for (at, (server, counts)) in all.into_iter().enumerate() {
         // Names that are no text, and one that is the word itself, may fall together.
         let label =
@@ -52,12 +55,19 @@ mod tests {
         let server = |number: u64| {
             (format!("be{number:03}").into_bytes(), ServerCounts { active: number, reserved: 1 })
         };
-        let told = largest((0..SERVERS as u64 + 3).map(server).collect());
+        let told =
+            largest((0..SERVERS as u64 + 3).map(server).collect(), ServerCounts { active: 1, reserved: 0 });
         assert_eq!(told.len(), SERVERS + 1);
-        assert_eq!(told[OTHER], ServerCounts { active: 3, reserved: 3 });
+        assert_eq!(told[OTHER], ServerCounts { active: 4, reserved: 3 });
         assert!(told.contains_key("be003") && !told.contains_key("be002"));
         let odd =
             [&b"\xff"[..], b"\xfe"].map(|name| (name.to_vec(), ServerCounts { active: 1, reserved: 0 }));
-        assert_eq!(largest(odd.into()).values().map(|counts| counts.active).collect::<Vec<_>>(), [2]);
+        assert_eq!(
+            largest(odd.into(), ServerCounts::default())
+                .values()
+                .map(|counts| counts.active)
+                .collect::<Vec<_>>(),
+            [2]
+        );
     }
 }

@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, Hasher};
 
 use mupdate_core::directory::{Action, Event, State};
 
+use crate::store::draining::LONGEST;
+
 /// An action that was answered OK.
 #[derive(Debug, Clone, Copy)]
 pub struct Said<'a> {
@@ -20,8 +22,12 @@ pub struct Said<'a> {
 
 impl<'a> Said<'a> {
     /// The server that it is said for: that which has the name, or is to have it. A deletion that deletes nothing names
-    /// none.
+    /// none, and what is longer than any host's name is none to follow.
     pub fn server(&self) -> Option<&'a [u8]> {
+        self.named().filter(|server| server.len() <= LONGEST)
+    }
+
+    fn named(&self) -> Option<&'a [u8]> {
         let before = self.event.and_then(|event| event.before.as_ref());
         match self.action {
             Action::Reserve { location, .. } | Action::Activate { location, .. } => Some(location.server()),

@@ -8,6 +8,10 @@ use rustix::fs::statvfs;
 use super::error::StoreError;
 use super::{Store, locations};
 
+/// Servers that are counted each for itself, and octets of a name of one. All others are counted together: what backends say
+/// must not take more memory than that.
+const EACH: (usize, usize) = (100_000, 512);
+
 /// How many names a server has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServerCounts {
@@ -22,8 +26,21 @@ pub struct ServerCounts {
 pub struct Census {
     /// Servers that have names.
     pub servers: BTreeMap<Vec<u8>, ServerCounts>,
+    /// What those have that are too many, or called too long.
+    pub others: ServerCounts,
     /// Deletions that are remembered.
     pub tombstones: u64,
+}
+
+impl Census {
+    /// All names.
+    #[must_use]
+    pub fn all(&self) -> ServerCounts {
+        self.servers.values().fold(self.others, |sum, counts| ServerCounts {
+            active: sum.active + counts.active,
+            reserved: sum.reserved + counts.reserved,
+        })
+    }
 }
 
 impl Store {
@@ -38,8 +55,10 @@ impl Store {
         for entry in tables.locations.iter(&txn)? {
             let place = locations::Place::decode(entry?.1)?;
             let server = Location::server_of(place.location);
+            let alone = census.servers.len() < EACH.0 && server.len() <= EACH.1;
             let counts = match census.servers.get_mut(server) {
                 Some(counts) => counts,
+                None if !alone => &mut census.others,
                 None => census.servers.entry(server.to_vec()).or_default(),
             };
             counts.active += place.active;
@@ -55,5 +74,36 @@ impl Store {
         let disk = statvfs(self.inner.env.path()).ok()?;
         let octets = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
         Some((octets(disk.f_bavail), octets(disk.f_blocks)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mupdate_core::directory::{Batch, Edit, Record, State};
+    use mupdate_proto::MailboxName;
+
+    use super::*;
+    use crate::store::StoreOptions;
+
+    #[test]
+    fn what_is_called_too_long_is_counted_together() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let options = StoreOptions { map_size: 16 << 20, ..StoreOptions::default() };
+        let store = Store::open(dir.path(), options).expect("opens");
+        let mut txn = store.begin().expect("no other writer");
+        let mut batch = Batch::new(0);
+        for (at, server) in ["be1".to_owned(), "x".repeat(5000), "y".repeat(70_000)].iter().enumerate() {
+            let location = Location::new(format!("{server}!p")).expect("legal");
+            let record = Some(Record { location, state: State::Reserved });
+            let mailbox = MailboxName::new(format!("m{at}")).expect("legal");
+            batch.set(&mut txn, &Edit { mailbox, record }, ()).expect("room");
+        }
+        drop(batch);
+        txn.commit().expect("room");
+        let census = store.census().expect("readable");
+        assert_eq!(census.servers.into_keys().collect::<Vec<_>>(), [b"be1"]);
+        assert_eq!(census.others, ServerCounts { active: 0, reserved: 2 });
+        assert_eq!(store.census().expect("readable").all().reserved, 3);
+        assert_eq!(store.held(10).expect("readable").len(), 2, "of 70,000 octets is none");
     }
 }

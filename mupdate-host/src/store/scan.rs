@@ -6,6 +6,7 @@ use mupdate_core::directory::{Revision, v36_name};
 
 use super::Store;
 use super::error::StoreError;
+use super::journal::LONGEST;
 use super::locations::{self, Lookup};
 use super::record::Stored;
 
@@ -70,7 +71,7 @@ impl Store {
         Ok(scan.cursor.is_some())
     }
 
-    /// All locations that hold anything, so many at most.
+    /// All locations that hold anything, so many at most, and none that is longer than the journal keeps.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -79,6 +80,9 @@ impl Store {
         let mut all = Vec::new();
         for entry in self.inner.tables.locations.iter(&txn)?.take(most) {
             let place = locations::Place::decode(entry?.1)?;
+            if place.location.len() > LONGEST {
+                continue;
+            }
             let (active, reserved) = (place.active, place.reserved);
             all.push(Held { location: place.location.to_vec(), active, reserved });
         }

@@ -1,6 +1,5 @@
 //! `GET /v1/status`: how the daemon is, in brief.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Answer, Call, ready};
@@ -10,7 +9,6 @@ use crate::{
         http::Refused,
         unix_ms,
     },
-    store::Occupied,
     upstream::Upstream,
     writer::WriterStats,
 };
@@ -19,8 +17,8 @@ use crate::{
 pub(super) fn status(call: &mut Call<'_>) -> Result<Answer, Refused> {
     let (admin, service) = (call.admin, call.service());
     let store = &service.store;
-    let occupied = store.occupied()?;
-    let servers: BTreeSet<_> = occupied.iter().map(Occupied::server).collect();
+    let census = store.census()?;
+    let all = census.all();
     let (used, size) = store.map_fill()?;
     let session = &service.settings().session;
     let role = match session.role {
@@ -34,9 +32,9 @@ pub(super) fn status(call: &mut Call<'_>) -> Result<Answer, Refused> {
         role,
         started_ms: unix_ms(admin.started),
         revision: store.revision()?,
-        active: occupied.iter().map(|place| place.active).sum(),
-        reserved: occupied.iter().map(|place| place.reserved).sum(),
-        servers: servers.len() as u64,
+        active: all.active,
+        reserved: all.reserved,
+        servers: census.servers.len() as u64,
         connections: service.connections.count() as u64,
         subscribers: service.feeds.subscribers() as u64,
         behind: service.feeds.longest() as u64,

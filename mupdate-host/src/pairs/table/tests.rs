@@ -312,3 +312,16 @@ proptest! {
         murder.check();
     }
 }
+
+#[test]
+fn nobody_is_followed_whose_name_is_too_long() {
+    let mut murder = Murder::new();
+    for number in 0..3 {
+        let location = Location::new(format!("{}{number}!p", "s".repeat(1 << 16))).expect("legal");
+        let action = Action::Reserve { mailbox: name(&format!("m{number}")), location };
+        assert!(murder.say("a", &action));
+    }
+    assert_eq!(murder.table.servers().count(), 0);
+    murder.create("a", "m");
+    assert_eq!(murder.table.servers().count(), 1);
+}
