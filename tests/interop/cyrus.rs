@@ -207,6 +207,20 @@ impl Cyrus {
         Rolling(command.spawn().expect("sync_client is there"))
     }
 
+    /// Gives it a list of mailboxes, in place of its own, while it does not run.
+    pub fn load(&self, list: &str) {
+        self.write_configuration();
+        let mut child = Command::new(format!("{PROGRAMS}/ctl_mboxlist"))
+            .arg("-C")
+            .arg(self.configuration())
+            .arg("-u")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("the tool is there");
+        child.stdin.take().expect("piped").write_all(list.as_bytes()).expect("it is read");
+        assert!(child.wait().expect("a child").success(), "{} does not take the list", self.name);
+    }
+
     /// Runs one of Cyrus's tools on it.
     pub fn tool(&self, program: &str, arguments: &[&str]) -> Output {
         Command::new(format!("{PROGRAMS}/{program}"))

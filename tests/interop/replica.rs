@@ -70,6 +70,15 @@ pub fn of_cyrus(kind: Kind) {
     master.start();
     admin.ok("CREATE user/alice/again");
     eventually("the replica has what Cyrus has", || murder.entries() == cyrus_has());
+
+    // A frontend that is given the list as a file, and writes it again.
+    let given = murder.make_frontend("frontend2");
+    given.load(&ask(&murder, &["export", "--format", "cyrus-json"]).out);
+    let file = murder.daemon.data_dir().join("list");
+    fs::write(file, given.must("ctl_mboxlist", &["-d"])).expect("the folder is ours");
+    let said = ask(&murder, &["diff", "--dump", "list", "--format", "cyrus-json"]);
+    let same = format!("the same: {} names\n", murder.entries().len());
+    assert_eq!((said.code, said.out), (Some(0), same), "{}", said.err);
 }
 
 /// The steps of docs/migrate.md, and the way back.

@@ -278,7 +278,7 @@ fn users_are_those_of_the_data_directory() {
 }
 
 /// Commands whose help is looked at.
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 29] = [
     "status",
     "find",
     "list",
@@ -301,6 +301,7 @@ const COMMANDS: [&str; 28] = [
     "fuse release",
     "user",
     "export",
+    "import",
     "diff",
     "promote",
     "demote",

@@ -1,10 +1,11 @@
-//! `mupdatectl export`, `diff`, `promote` and `demote`, the real ones, against both daemons.
+//! `mupdatectl export`, `import`, `diff`, `promote` and `demote`, the real ones, against both daemons.
 
 use std::{fs, net::TcpListener, path::Path};
 
 use mupdate_tests::{
     client::{Client, ClientError},
     daemon::{Daemon, Kind},
+    http::Http,
     on_both_daemons,
     player::LOGIN,
     tool::{Said, ctl, run},
@@ -14,6 +15,8 @@ use serde_json::Value;
 on_both_daemons!(
     lists_are_written_and_compared,
     names_that_a_form_cannot_have_are_an_error,
+    lists_are_imported_whole_or_not_at_all,
+    wrong_lists_are_told_by_their_lines,
     a_master_and_its_replica_change_places,
 );
 
@@ -123,6 +126,89 @@ fn names_that_a_form_cannot_have_are_an_error(kind: Kind) {
     assert_eq!(said.code, Some(76));
     assert!(said.err.contains("the ACL of user.a is not of users and rights"), "{}", said.err);
     assert!(must(&daemon, &["export"]).contains("no users and rights"));
+}
+
+fn lists_are_imported_whole_or_not_at_all(kind: Kind) {
+    let (daemon, other) = (Daemon::start(kind, ""), Daemon::start(kind, ""));
+    let mut client = fill(&daemon);
+    for (number, words) in FORMS.into_iter().enumerate() {
+        let as_version = |name: &'static str| {
+            words.iter().map(move |word| if *word == "VERSION" { name } else { word }).collect::<Vec<_>>()
+        };
+        let list = must(&daemon, &[&["export"], &as_version("--to-version")[..]].concat());
+        let file = other.data_dir().join("list");
+        fs::write(&file, list).expect("the folder is ours");
+        let import = [&["import", "list"], &as_version("--from-version")[..]].concat();
+        let (said, told) = match number {
+            0 => {
+                let tried = must(&other, &[&import[..], &["--dry-run"]].concat());
+                assert_eq!(tried, "would be added: 5, changed: 0, removed: 0; the same: 0\n");
+                assert_eq!(login(&other).list(None).expect("LIST works"), []);
+                let mut stream = login(&other);
+                assert_eq!(stream.update(&[]).expect("UPDATE works").len(), 0);
+                let said = must(&other, &import);
+                (said, (0..5).map(|_| stream.streamed().expect("it is told")).count())
+            }
+            _ => (must(&other, &import), 0),
+        };
+        let expected = if number == 0 { (5, 0, 5) } else { (0, 5, 0) };
+        let text = format!("added: {}, changed: 0, removed: 0; the same: {}\n", expected.0, expected.1);
+        assert_eq!((said, told), (text, expected.2), "{words:?}");
+    }
+    let address = other.address().to_string();
+    assert_eq!(must(&daemon, &["diff", "--with", &address]), "the same: 5 names\n");
+
+    client.delete("user.alice").expect("it is there");
+    client.activate("user.bob", "be2!ssd", "bob\tlrs\t").expect("it is there");
+    client.reserve("user.new", "be2!x").expect("the name is free");
+    fs::write(other.data_dir().join("list"), must(&daemon, &["export"])).expect("the folder is ours");
+    assert_eq!(must(&other, &["import", "list"]), "added: 1, changed: 1, removed: 0; the same: 3\n");
+    let unasked = ask(&other, &["import", "list", "--replace"]);
+    assert!(unasked.code == Some(2) && unasked.err.contains("Remove 1 names"), "{unasked:?}");
+    let replaced = must(&other, &["import", "list", "--replace", "--yes", "--json"]);
+    let replaced: Value = serde_json::from_str(&replaced).expect("JSON");
+    assert_eq!(
+        (&replaced["done"], &replaced["removed"], &replaced["same"]),
+        (&true.into(), &1.into(), &5.into())
+    );
+    assert_eq!(must(&daemon, &["diff", "--with", &address]), "the same: 5 names\n");
+    let history = must(&other, &["history", "user.alice", "--json"]);
+    assert!(history.lines().next().expect("an entry").contains("\"import\""), "{history}");
+    assert!(
+        fs::read_dir(other.data_dir())
+            .expect("readable")
+            .flatten()
+            .all(|file| file.file_name() != "import.part")
+    );
+}
+
+fn wrong_lists_are_told_by_their_lines(kind: Kind) {
+    let daemon = Daemon::start(kind, "");
+    fill(&daemon);
+    let before = must(&daemon, &["export"]);
+    let file = daemon.data_dir().join("list");
+    let wrong = format!("{before}\n{}user.x\t1 be1!default \n", "nonsense\n".repeat(30));
+    fs::write(&file, wrong).expect("the folder is ours");
+    let said = ask(&daemon, &["import", "list", "--replace", "--yes"]);
+    assert_eq!((said.code, said.err.lines().count()), (Some(76), 21), "{}", said.err);
+    assert!(said.err.starts_with("list: row 7: ") && said.err.contains("31 rows are wrong"), "{}", said.err);
+
+    // What only the server sees, and what it says to others than the tool.
+    fs::write(&file, before.repeat(2)).expect("the folder is ours");
+    let said = ask(&daemon, &["import", "list"]);
+    assert!(said.code == Some(1) && said.err.contains("5 of 10 rows are wrong: row 6: "), "{said:?}");
+    fs::write(&file, "").expect("the folder is ours");
+    let said = ask(&daemon, &["import", "list", "--replace", "--yes"]);
+    assert!(said.code == Some(1) && said.err.contains("the list is empty"), "{said:?}");
+    let mut http = Http::new(daemon.connect_admin());
+    let refused = http.post("/v1/import?replace=true", &format!("{before}{}", "{}\n".repeat(30)));
+    let text = refused.json()["error"].as_str().expect("a reason").to_owned();
+    assert_eq!((refused.status, text.matches("row ").count()), (422, 20), "{text}");
+    assert!(text.contains("row 6: is no mailbox") && text.ends_with("; and 10 more"), "{text}");
+    assert_eq!(must(&daemon, &["export"]), before, "nothing was changed");
+
+    let told = ask(&daemon, &["import", "nothing"]);
+    assert_eq!(told.code, Some(66), "{}", told.err);
 }
 
 /// An address that is free now: each of two daemons has to know the other's.

@@ -11,6 +11,7 @@ mod fuse;
 mod history;
 mod host;
 mod hosts;
+mod import;
 mod list;
 mod pages;
 mod pairs;
@@ -88,6 +89,11 @@ pub enum Command {
     /// The forms of Cyrus are those that `ctl_mboxlist -d` writes and `ctl_mboxlist -u` reads. Changes that come meanwhile may be
     /// in it or not.
     Export(export::Options),
+    /// Take a list of mailboxes over: all of it, or nothing
+    ///
+    /// Names of the list become what it says; others stay, unless --replace is given. Nothing is done if one of its rows is
+    /// wrong, or if one of these names is changed meanwhile.
+    Import(import::Options),
     /// Compare the directory with another server's, or with a list in a file
     ///
     /// Ends with 1 if they differ. What changes meanwhile may be shown as a difference.
@@ -144,6 +150,7 @@ pub fn run(command: Command, session: &mut Session<'_>) -> Result<(), Fail> {
         Command::Fuse(command) => fuse::run(&command, session),
         Command::User(command) => user::run(command, session),
         Command::Export(options) => export::run(&options, session),
+        Command::Import(options) => import::run(&options, session),
         Command::Diff(options) => diff::run(&options, session),
         Command::Promote(options) => role::promote(&options, session),
         Command::Demote(options) => role::demote(&options, session),

@@ -4,15 +4,20 @@ mod body;
 
 use std::{
     fmt::Write as _,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
     path::Path,
+    time::Duration,
 };
 
 use mupdate_host::{admin::api::Failure, scram::client::Identity};
 use mupdate_proto::encode_base64;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{place::Place, stream::Stream, tls};
+use super::{
+    place::Place,
+    stream::{PATIENCE, Stream},
+    tls,
+};
 use crate::{
     fail::{Code, Fail},
     options::Secret,
@@ -38,6 +43,26 @@ pub struct Admin {
     place: Place,
     tls: Option<(tls::Connector, String)>,
     authorization: Option<Secret>,
+}
+
+/// What is sent along with a question.
+struct Sent<'a> {
+    kind: &'static str,
+    length: u64,
+    /// How long its answer may take.
+    patience: Option<Duration>,
+    write: &'a mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+}
+
+impl Sent<'_> {
+    fn write(self, stream: &mut Stream) -> io::Result<()> {
+        let mut buffer = BufWriter::with_capacity(64 << 10, &mut *stream);
+        (self.write)(&mut buffer)?;
+        buffer.flush()?;
+        drop(buffer);
+        stream.patience(self.patience);
+        Ok(())
+    }
 }
 
 /// An answer's body.
@@ -158,6 +183,24 @@ impl Admin {
         self.send("POST", target, Some(&body))
     }
 
+    /// Sends JSON Lines, so many octets of them, as `write` writes them, and waits for as long as it takes.
+    ///
+    /// # Errors
+    /// There is no answer, or it is no; `write` fails, or writes less or more.
+    pub fn upload<T: DeserializeOwned>(
+        &self,
+        target: &Target,
+        length: u64,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<T, Fail> {
+        let sent = Sent { kind: "application/jsonl", length, patience: None, write };
+        let (status, answer) = self.exchange("POST", target, Some(sent))?;
+        if !(200..300).contains(&status) {
+            return Err(self.refused(status, answer));
+        }
+        serde_json::from_reader(answer).map_err(|error| self.unreadable(&error))
+    }
+
     /// Octets of an answer that could not be read.
     pub fn broken(&self, error: &io::Error) -> Fail {
         let text = match error.kind() {
@@ -178,11 +221,15 @@ impl Admin {
     }
 
     fn send(&self, method: &str, target: &Target, body: Option<&[u8]>) -> Result<Answer, Fail> {
-        let (status, answer) = self.exchange(method, target, body)?;
+        let octets = body.unwrap_or_default();
+        let mut write = |to: &mut dyn Write| to.write_all(octets);
+        let (kind, length, patience) = ("application/json", octets.len() as u64, Some(PATIENCE));
+        let sent = body.map(|_| Sent { kind, length, patience, write: &mut write });
+        let (status, answer) = self.exchange(method, target, sent)?;
         if (200..300).contains(&status) { Ok(answer) } else { Err(self.refused(status, answer)) }
     }
 
-    fn exchange(&self, method: &str, target: &Target, body: Option<&[u8]>) -> Result<(u16, Answer), Fail> {
+    fn exchange(&self, method: &str, target: &Target, body: Option<Sent<'_>>) -> Result<(u16, Answer), Fail> {
         let mut stream = Stream::dial(&self.place)?;
         if let Some((connector, name)) = &self.tls {
             stream = connector.connect(name, stream).map_err(|error| {
@@ -202,14 +249,17 @@ impl Admin {
         if let Some(authorization) = &self.authorization {
             let _ = write!(head, "Authorization: {}\r\n", **authorization);
         }
-        if let Some(body) = body {
-            let _ = write!(head, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        if let Some(Sent { kind, length, .. }) = &body {
+            let _ = write!(head, "Content-Type: {kind}\r\nContent-Length: {length}\r\n");
         }
         head.push_str("\r\n");
         // A server that refuses may answer and close before it has read everything; then the answer counts.
         let written = stream
             .write_all(head.as_bytes())
-            .and_then(|()| stream.write_all(body.unwrap_or_default()))
+            .and_then(|()| match body {
+                Some(sent) => sent.write(&mut stream),
+                None => Ok(()),
+            })
             .and_then(|()| stream.flush());
         let answer = self.answer(stream);
         match (written, answer) {

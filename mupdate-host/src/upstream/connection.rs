@@ -6,12 +6,14 @@ use std::{
 };
 
 use mupdate_proto::{Banner, Role, Verb};
+use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::{Shared, socket::Socket};
 use crate::{
-    client::Client,
+    client::{Client, LoginError, Means},
     config::{StartTls, UpstreamSettings},
+    scram::client::Identity,
 };
 
 /// What a master is connected through.
@@ -36,11 +38,18 @@ pub(super) fn open(shared: &Shared) -> Result<(Connection, Banner), String> {
     }
     let encrypted = matches!(client.stream(), Socket::Tls(_));
     let local = client.stream().tcp().peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
-    if !encrypted && !local && settings.starttls != StartTls::Off {
-        return Err("it offers neither TLS nor SCRAM, and upstream.starttls is not \"off\"".into());
-    }
-    let password = password(settings)?;
-    client.login_plain(&settings.user, &password).map_err(|error| format!("login: {error}"))?;
+    let clear = encrypted || local || settings.starttls == StartTls::Off;
+    let binding = client.stream().binding();
+    let identity =
+        Identity { user: settings.user.clone(), password: password(settings)?, acting_as: None, binding };
+    let means = Means { clear, ..Means::default() };
+    let mechanism = client.login(&banner.mechanisms, &identity, means).map_err(|error| match error {
+        LoginError::Mechanisms { only_clear: true, .. } => {
+            "it offers neither TLS nor SCRAM, and upstream.starttls is not \"off\"".into()
+        }
+        error => format!("login: {error}"),
+    })?;
+    debug!(host = %shared.host, mechanism, "logged in at the master");
     Ok((client, banner))
 }
 

@@ -9,7 +9,8 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned,
+    ClientConfig, ClientConnection, DigitallySignedStruct, ProtocolVersion, RootCertStore, SignatureScheme,
+    StreamOwned,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
@@ -39,6 +40,17 @@ impl Socket {
             connection.complete_io(&mut tcp).map_err(|error| format!("no TLS: {error}"))?;
         }
         Ok(Self::Tls(Box::new(StreamOwned::new(connection, tcp))))
+    }
+
+    /// What a login by SCRAM is bound to, within TLS 1.3 (RFC 9266).
+    pub fn binding(&self) -> Option<(String, Vec<u8>)> {
+        let Self::Tls(tls) = self else { return None };
+        // Before 1.3 the key may be known to who stands between; RFC 9266 section 4.2 asks for more there.
+        if tls.conn.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+            return None;
+        }
+        let key = tls.conn.export_keying_material([0_u8; 32], b"EXPORTER-Channel-Binding", Some(b""));
+        key.ok().map(|key| ("tls-exporter".into(), key.to_vec()))
     }
 
     /// How long a read waits, and no less than the system's shortest time.

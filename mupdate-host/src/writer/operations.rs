@@ -36,6 +36,13 @@ pub enum Operation {
         /// Each name, and what it is to be.
         records: Vec<(MailboxName, Option<Record>)>,
     },
+    /// Make records what a list says, unless one of them was changed after this revision.
+    Import {
+        /// The list was compared with the directory at this revision.
+        planned_at: Revision,
+        /// Each name, and what it is to be.
+        records: Vec<(MailboxName, Option<Record>)>,
+    },
     /// Have a server take no new names, or take them again.
     Drain {
         /// Which server.
@@ -128,6 +135,10 @@ impl Work {
                 txn.author(principal, peer, Deed::Undo);
                 restore(&mut txn, &mut batch, *planned_at, records)?
             }
+            Operation::Import { planned_at, records } => {
+                txn.author(principal, peer, Deed::Import);
+                restore(&mut txn, &mut batch, *planned_at, records)?
+            }
             Operation::Drain { server, draining } => drain(&mut txn, server, *draining)?,
         };
         let sealed = batch.seal();
@@ -160,6 +171,7 @@ impl fmt::Display for Operation {
             Self::Restore { planned_at, .. } => {
                 write!(f, "an operator has undone changes, as planned at {planned_at}")
             }
+            Self::Import { .. } => f.write_str("an operator has imported a list"),
             Self::Drain { server, draining: true } => {
                 write!(f, "an operator has begun to drain {server}: it takes no new mailboxes")
             }
@@ -203,11 +215,12 @@ fn restore(
 ) -> Result<Staged, StoreError> {
     let planned: BTreeSet<&MailboxName> = records.iter().map(|(mailbox, _)| mailbox).collect();
     let mut changed = None;
-    let looked = txn.changed_since(planned_at, SINCE, |mailbox| {
-        if planned.contains(mailbox) {
-            changed.get_or_insert_with(|| mailbox.clone());
-        }
-    })?;
+    let looked = txn.revision() == planned_at
+        || txn.changed_since(planned_at, SINCE, |mailbox| {
+            if planned.contains(mailbox) {
+                changed.get_or_insert_with(|| mailbox.clone());
+            }
+        })?;
     if !looked {
         return Ok(Err("too much has been changed since the plan was made: make it anew".to_owned()));
     }

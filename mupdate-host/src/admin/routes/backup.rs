@@ -1,23 +1,21 @@
 //! `POST /v1/backup`: a copy of the database, while the daemon goes on.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{self, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
     sync::{Mutex, TryLockError},
 };
 
 use tracing::{error, info};
 
-use super::{Answer, Call, Out};
+use super::{
+    Answer, Call, Out,
+    spool::{LEFT, nameless},
+};
 use crate::admin::http::Refused;
 
-/// The copy on its way: without a name as soon as it is open, so nothing is left behind. A name of one that was is taken.
+/// The copy on its way.
 const FILE: &str = "backup.part";
-
-/// Room on the disk that a copy leaves to the daemon.
-const LEFT: u64 = 64 << 20;
 
 /// Octets that are read at a time.
 const PIECE: usize = 64 * 1024;
@@ -46,7 +44,7 @@ pub(super) fn backup(call: &mut Call<'_>) -> Result<Answer, Refused> {
             format!("the copy needs {used} octets on the disk of the data directory, and {free} are free");
         return Err(Refused::new(507, text));
     }
-    let made = nameless(&call.admin.data_dir).and_then(|mut file| {
+    let made = nameless(&call.admin.data_dir, FILE).and_then(|mut file| {
         store.copy_into(&mut file)?;
         let length = file.metadata()?.len();
         file.rewind()?;
@@ -62,15 +60,6 @@ pub(super) fn backup(call: &mut Call<'_>) -> Result<Answer, Refused> {
             Err(Refused::new(500, format!("no copy could be made: {error}")))
         }
     }
-}
-
-/// A file that goes when it is closed.
-fn nameless(data_dir: &Path) -> io::Result<File> {
-    let path = data_dir.join(FILE);
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-    fs::remove_file(&path)?;
-    Ok(file)
 }
 
 fn send(mut file: File, out: &mut Out<'_>) -> io::Result<()> {

@@ -9,6 +9,7 @@ mod doctor;
 mod drain;
 mod fuses;
 mod hosts;
+mod import;
 mod journal;
 mod live;
 mod mailbox;
@@ -18,6 +19,7 @@ mod pairs;
 pub mod ready;
 mod reservations;
 mod role;
+mod spool;
 mod status;
 mod table;
 #[cfg(test)]

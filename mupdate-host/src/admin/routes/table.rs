@@ -1,12 +1,15 @@
 //! All resources: a line each, in the order of `docs/admin.md`.
 
 use super::{
-    Handler, backup, doctor, drain, fuses, hosts, journal, live, mailbox, mailboxes, metrics, pairs, ready,
-    reservations, role, status, undo, watch,
+    Handler, backup, doctor, drain, fuses, hosts, import, journal, live, mailbox, mailboxes, metrics, pairs,
+    ready, reservations, role, status, undo, watch,
 };
 
 /// Octets of a list of names.
 const NAMES: u64 = 16 << 20;
+
+/// Octets of a list of all mailboxes. What it changes is held in memory.
+const LIST: u64 = 512 << 20;
 
 /// Octets of what is asked for in a few words.
 const WORDS: u64 = 64 << 10;
@@ -65,6 +68,7 @@ pub const ROUTES: &[Route] = &[
     post("/v1/undo", WORDS, undo::undo),
     post("/v1/drain", WORDS, drain::drain),
     get("/v1/doctor", doctor::doctor),
+    post("/v1/import", LIST, import::import).with(import::PARAMETERS),
     post("/v1/promote", WORDS, role::promote),
     post("/v1/demote", WORDS, role::demote),
 ];
