@@ -17,7 +17,7 @@ use mupdate_tests::{
     on_both_daemons,
     player::LOGIN,
     tls::{self, Authority, SETTINGS},
-    tool::{Said, ctl, run},
+    tool::{Said, ctl, run, snapshot},
 };
 use serde_json::Value;
 
@@ -33,15 +33,6 @@ fn ask(daemon: &Daemon, words: &[&str]) -> Said {
     let server = daemon.address().to_string();
     let mut command = ctl(&daemon.data_dir());
     run(command.args(words).args(["--server", &server]).env("MUPDATE_PASSWORD", LOGIN.1))
-}
-
-/// Compares with what was said before.
-fn snapshot(name: &str, said: &str) {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../snapshots/ctl");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(name, said));
 }
 
 fn fill(daemon: &Daemon) {

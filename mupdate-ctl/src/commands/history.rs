@@ -41,7 +41,7 @@ pub struct Options {
 /// How much of it.
 #[derive(Debug, Args)]
 pub struct Page {
-    /// The newest so many
+    /// The newest so many; 0 is all
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u64,
     /// Only what came before this revision
@@ -83,14 +83,14 @@ pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fa
         .with_some("server", options.host.as_ref().map(octets))
         .with_some("user", options.by.as_ref())
         .with_some("deed", deed);
-    show(target, &options.page, session)
+    show(target, &options.page, "the journal has no such change", session)
 }
 
 pub(super) fn takeovers(page: &Page, session: &mut Session<'_>) -> Result<(), Fail> {
-    show(Target::new("/v1/journal").with("takeovers", "true"), page, session)
+    show(Target::new("/v1/journal").with("takeovers", "true"), page, "the journal has no takeover", session)
 }
 
-fn show(target: Target, page: &Page, session: &mut Session<'_>) -> Result<(), Fail> {
+fn show(target: Target, page: &Page, nothing: &str, session: &mut Session<'_>) -> Result<(), Fail> {
     let target = target
         .with_some("before", page.before.map(|revision| revision.to_string()))
         .with("limit", page.limit.to_string());
@@ -101,14 +101,16 @@ fn show(target: Target, page: &Page, session: &mut Session<'_>) -> Result<(), Fa
         if out.json {
             return out.json_line(&entry);
         }
+        // Where only the ACL differs, it is what matters.
+        let acl = page.acl || same_place(&entry.before, &entry.after);
         let cells = [
             entry.revision.to_string(),
             out.clock.at(entry.at_ms),
             one_line(&entry.user),
             deed(entry.deed).into(),
             shown(&entry.mailbox),
-            what(&entry.before, page.acl),
-            what(&entry.after, page.acl),
+            what(&entry.before, acl, entry.cut),
+            what(&entry.after, acl, entry.cut),
         ];
         if entry.takeover {
             table.styled(WARN, cells);
@@ -117,16 +119,17 @@ fn show(target: Target, page: &Page, session: &mut Session<'_>) -> Result<(), Fa
         }
         out.some_of(&mut table)
     })?;
-    out.table(&mut table)
+    out.table_or(&mut table, nothing)
 }
 
-/// What a name was, in a few words.
-pub fn what(what: &What, with_acl: bool) -> String {
+/// What a name was, in a few words. Of what was too long for the journal, only the state is known.
+pub fn what(what: &What, with_acl: bool, cut: bool) -> String {
     let state = match what.state {
         MailboxState::Deleted => return "-".into(),
         // What most are.
-        MailboxState::Active => String::new(),
-        MailboxState::Reserved => format!("{} ", word(what.state)),
+        MailboxState::Active if !cut => String::new(),
+        state if cut => return format!("{} (too long to be kept)", word(state)),
+        state => format!("{} ", word(state)),
     };
     let location = shown_or_dash(what.location.as_ref());
     match what.acl.as_ref().filter(|_| with_acl) {
@@ -148,7 +151,7 @@ fn deed(deed: Deed) -> &'static str {
     }
 }
 
-/// Whether two states of a name differ in what is shown without ACLs.
+/// Whether two states of a name differ in nothing that is shown without ACLs.
 pub fn same_place(one: &What, other: &What) -> bool {
     let place = |what: &What| what.location.as_ref().map(Text::as_bytes).map(<[u8]>::to_vec);
     one.state == other.state && place(one) == place(other)

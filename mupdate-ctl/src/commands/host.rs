@@ -3,11 +3,14 @@
 use std::ffi::OsString;
 
 use clap::Subcommand;
-use mupdate_host::admin::api::Text;
-use serde::Serialize;
+use mupdate_host::admin::api::{Drain, Host};
 
 use super::{Session, shared::octets};
-use crate::{connect::http::Target, fail::Fail, show::text::shown};
+use crate::{
+    connect::http::Target,
+    fail::Fail,
+    show::{table::WARN, text::shown},
+};
 
 /// What is to be.
 #[derive(Debug, Subcommand)]
@@ -28,22 +31,23 @@ pub enum Command {
     },
 }
 
-#[derive(Serialize)]
-struct Request {
-    server: Text,
-    draining: bool,
-}
-
 pub(super) fn run(command: &Command, session: &mut Session<'_>) -> Result<(), Fail> {
     let (server, draining) = match command {
         Command::Drain { backend } => (backend, true),
         Command::Undrain { backend } => (backend, false),
     };
-    let request = Request { server: octets(server).into(), draining };
-    session.connect.admin()?.act(&Target::new("/v1/drain"), &request)?;
+    let request = Drain { server: octets(server).into(), draining };
+    let admin = session.connect.admin()?;
+    admin.act(&Target::new("/v1/drain"), &request)?;
     if session.out.json {
         return session.out.document(&request);
     }
     let state = if draining { "takes no new mailboxes" } else { "takes new mailboxes" };
-    session.out.line(format_args!("{} {state}", shown(&request.server)))
+    session.out.line(format_args!("{} {state}", shown(&request.server)))?;
+    // Any name may be drained, before there is anything; but most often it is a slip.
+    let hosts: Vec<Host> = if draining { admin.items(&Target::new("/v1/hosts"))? } else { return Ok(()) };
+    if hosts.iter().any(|host| host.server == request.server) {
+        return Ok(());
+    }
+    session.out.line(format_args!("{WARN}it has no mailboxes: is this how locations write it?{WARN:#}"))
 }

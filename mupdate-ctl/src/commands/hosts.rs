@@ -59,7 +59,7 @@ pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fa
             table.styled(DIM, cells.into_iter().take(known));
         }
     }
-    session.out.table(&mut table)
+    session.out.table_or(&mut table, "no server has a name yet")
 }
 
 fn order(order: &HostOrder) -> String {

@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(long)]
     acl: bool,
     /// End after that many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
 }
 
@@ -49,6 +49,9 @@ pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fa
         table.row(cells);
         out.some_of(&mut table)
     });
-    out.table(&mut table)?;
-    done
+    match done {
+        Ok(()) => out.table_or(&mut table, "no mailbox fits"),
+        // What came before it is shown nevertheless.
+        Err(fail) => out.table(&mut table).and(Err(fail)),
+    }
 }

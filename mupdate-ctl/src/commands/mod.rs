@@ -73,7 +73,9 @@ pub enum Command {
     /// of its names has changed since.
     Undo(undo::Options),
     /// Show who speaks for which backend, and how far replicas lag behind
-    Pairs,
+    ///
+    /// Pairs are those of [pairs], and those that the daemon has noticed since its start.
+    Pairs(pairs::Options),
     /// Say what should be looked into
     ///
     /// Ends with 1 at warnings, and with 3 at alarms.
@@ -145,7 +147,7 @@ pub fn run(command: Command, session: &mut Session<'_>) -> Result<(), Fail> {
         Command::History(options) => history::run(&options, session),
         Command::Takeovers(page) => history::takeovers(&page, session),
         Command::Undo(options) => undo::run(&options, session),
-        Command::Pairs => pairs::run(session),
+        Command::Pairs(options) => pairs::run(&options, session),
         Command::Doctor => doctor::run(session),
         Command::Fuse(command) => fuse::run(&command, session),
         Command::User(command) => user::run(command, session),

@@ -1,5 +1,6 @@
 //! `pairs`: who speaks for which server, and how far a replica lags behind.
 
+use clap::Args;
 use mupdate_host::admin::api::{Pair, Speaker};
 
 use super::Session;
@@ -9,18 +10,33 @@ use crate::{
     show::{
         Out, Table,
         table::{HEAD, WARN},
-        text::{count, one_line, shown},
+        text::{count, number, one_line, shown},
         time::{ago, lasting},
     },
 };
 
-pub(super) fn run(session: &mut Session<'_>) -> Result<(), Fail> {
-    let pairs: Vec<Pair> = session.connect.admin()?.items(&Target::new("/v1/pairs"))?;
+/// Which servers.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Show every server that has been spoken for, pair or not
+    #[arg(long)]
+    all: bool,
+}
+
+/// Names of a pair that are shown.
+const WAITING: usize = 5;
+
+pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fail> {
+    let target = Target::new("/v1/pairs").with_some("all", options.all.then_some("true"));
+    let pairs: Vec<Pair> = session.connect.admin()?.items(&target)?;
     if session.out.json {
         return session.out.document(&pairs);
     }
     if pairs.is_empty() {
-        return session.out.line("no server has been spoken for yet");
+        return session.out.line(match options.all {
+            true => "no server has been spoken for since the start",
+            false => "no pair is declared, and none has been seen since the start; --all shows all servers",
+        });
     }
     pairs.iter().try_for_each(|pair| show(pair, &mut session.out))
 }
@@ -33,15 +49,26 @@ fn show(pair: &Pair, out: &mut Out) -> Result<(), Fail> {
     }
     if let Some(lag) = &pair.lag {
         let [p50, p99, max, last] = [lag.p50_ms, lag.p99_ms, lag.max_ms, lag.last_ms].map(lasting);
-        let all = count(lag.count);
+        let all = number(lag.count, "echo");
         out.line(format_args!(
-            "  lag of {all} echoes: half within {p50}, 99 % within {p99}, all within {max}; the last {last}"
+            "  {all}: half within {p50}, 99 % within {p99}, all within {max}; the last {last}"
         ))?;
     }
     if pair.missing > 0 {
         let oldest = pair.oldest_missing_ms.map(|ms| format!(", the oldest for {}", lasting(ms)));
-        let (number, oldest) = (count(pair.missing), oldest.unwrap_or_default());
-        out.line(format_args!("  {WARN}{number} changes have had no echo yet{oldest}{WARN:#}"))?;
+        let (number, oldest) = (number(pair.missing, "change"), oldest.unwrap_or_default());
+        out.line(format_args!("  {WARN}no echo yet of {number}{oldest}{WARN:#}"))?;
+    }
+    if pair.left > 0 {
+        let number = number(pair.left, "change");
+        out.line(format_args!("  {WARN}never echoed: {number} of who led before{WARN:#}"))?;
+    }
+    if !pair.waiting.is_empty() {
+        let mut names: Vec<_> = pair.waiting.iter().take(WAITING).map(shown).collect();
+        if pair.waiting.len() > WAITING {
+            names.push("...".into());
+        }
+        out.line(format_args!("  {}", names.join(", ")))?;
     }
     if !pair.silent.is_empty() {
         let silent: Vec<_> = pair.silent.iter().map(|member| one_line(member)).collect();
@@ -51,6 +78,9 @@ fn show(pair: &Pair, out: &mut Out) -> Result<(), Fail> {
         out.line(format_args!(
             "  {WARN}its members cannot be told apart: what is missing is not known{WARN:#}"
         ))?;
+    }
+    if pair.speakers.is_empty() {
+        return out.line("  nobody has spoken for it since the start");
     }
     let mut table = Table::new(&["  user", "address", "part", "changes", "echoes", "last"]).right(&[3, 4, 5]);
     for speaker in &pair.speakers {

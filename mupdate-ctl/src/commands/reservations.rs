@@ -12,7 +12,7 @@ use crate::{
     show::{
         Out, Table,
         table::WARN,
-        text::{count, escaped, one_line, shown},
+        text::{escaped, number, one_line, shown},
         time::{ago, span},
     },
 };
@@ -62,7 +62,7 @@ pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fa
         return release(names, session);
     }
     let found = reservations(&session.connect.admin()?, options.age.older_than)?;
-    if session.out.json { session.out.document(&found) } else { show(&found, &mut session.out) }
+    if session.out.json { session.out.document(&found) } else { show(&found, &options.age, &mut session.out) }
 }
 
 pub(super) fn release(names: &Names, session: &mut Session<'_>) -> Result<(), Fail> {
@@ -81,19 +81,19 @@ pub(super) fn release(names: &Names, session: &mut Session<'_>) -> Result<(), Fa
         .retain(|found| wanted.is_empty() || wanted.iter().any(|name| found.mailbox.as_bytes() == &name[..]));
     let out = &mut session.out;
     if !out.json {
-        show(&found, out)?;
+        show(&found, &names.age, out)?;
         out.flush()?;
     }
     if found.is_empty() {
         return if out.json { out.document(&Released { released: vec![], left: vec![] }) } else { Ok(()) };
     }
-    names.consent.ask(&format!("Give {} names free?", count(found.len() as u64)))?;
+    names.consent.ask(&format!("Give {} free?", number(found.len() as u64, "name")))?;
     let request = Release { names: found.into_iter().map(|found| (found.mailbox, found.revision)).collect() };
     let done: Released = admin.post(&Target::new("/v1/reservations/release"), &request)?;
     if out.json {
         out.document(&done)?;
     } else {
-        out.line(format_args!("{} names are free", count(done.released.len() as u64)))?;
+        out.line(format_args!("{} given free", number(done.released.len() as u64, "name")))?;
         for (name, why) in &done.left {
             out.line(format_args!("{WARN}{} left alone: {}{WARN:#}", shown(name), one_line(why)))?;
         }
@@ -106,9 +106,12 @@ fn reservations(admin: &Admin, older_than: Option<u64>) -> Result<Vec<Reservatio
     admin.items(&target.with_some("older_than_s", older_than.map(|seconds| seconds.to_string())))
 }
 
-fn show(found: &[Reservation], out: &mut Out) -> Result<(), Fail> {
+fn show(found: &[Reservation], age: &Age, out: &mut Out) -> Result<(), Fail> {
     if found.is_empty() {
-        return out.line("no names are reserved");
+        return out.line(match age.older_than {
+            None => "no name is reserved",
+            Some(_) => "no name has been reserved for that long",
+        });
     }
     let mut table = Table::new(&["mailbox", "location", "revision", "for", "by"]).right(&[2, 3]);
     for reservation in found {

@@ -67,7 +67,7 @@ fn show(status: &Status, out: &mut Out) -> Result<(), Fail> {
     line(
         "refused",
         format!(
-            "{} by the rules ({} for who asked), {} held by a fuse, {} for want of room",
+            "{} by the rules ({} for who asked), {} by a fuse, {} for want of room",
             count(writer.refused),
             count(writer.denied),
             count(writer.held),

@@ -16,7 +16,8 @@ use crate::{
     fail::{Code, Fail},
     show::{
         Out, Table,
-        text::{count, shown},
+        table::WARN,
+        text::{number, one_line, shown},
     },
 };
 
@@ -72,7 +73,7 @@ pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fa
             return Ok(());
         }
         out.flush()?;
-        options.consent.ask(&format!("Bring {} names back?", count(plan.changes.len() as u64)))?;
+        options.consent.ask(&format!("Bring {} back?", number(plan.changes.len() as u64, "name")))?;
     }
     request.planned_at = Some(plan.planned_at);
     let done: Undo = admin.post(&target, &request)?;
@@ -85,18 +86,27 @@ pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fa
             "nothing was done: names of the plan have changed meanwhile; try again",
         ));
     }
-    out.line(format_args!("{} names brought back", count(done.changes.len() as u64)))
+    out.line(format_args!("{} brought back", number(done.changes.len() as u64, "name")))
 }
 
 fn show(plan: &Undo, out: &mut Out) -> Result<(), Fail> {
     if plan.changes.is_empty() {
-        return out.line("nothing to bring back");
+        out.line("nothing to bring back")?;
+        return left_alone(plan, out);
     }
     let mut table = Table::new(&["mailbox", "is", "is to be"]);
     for (name, is, to_be) in &plan.changes {
         // Where only the ACL differs, it is what matters.
         let acl = same_place(is, to_be);
-        table.row([shown(name), what(is, acl), what(to_be, acl)]);
+        table.row([shown(name), what(is, acl, false), what(to_be, acl, false)]);
     }
-    out.table(&mut table)
+    out.table(&mut table)?;
+    left_alone(plan, out)
+}
+
+fn left_alone(plan: &Undo, out: &mut Out) -> Result<(), Fail> {
+    let mut line = |(name, why): &(_, String)| {
+        out.line(format_args!("{WARN}{} is left alone: {}{WARN:#}", shown(name), one_line(why)))
+    };
+    plan.left.iter().try_for_each(&mut line)
 }

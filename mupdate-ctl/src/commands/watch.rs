@@ -26,7 +26,7 @@ pub struct Options {
     #[arg(long, value_name = "SERVER")]
     host: Option<OsString>,
     /// End after that many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
 }
 

@@ -306,7 +306,7 @@ impl Admin {
         };
         match status {
             404 if said.contains(NO_RESOURCE) => {
-                Fail::new(Code::Protocol, format!("{}: {said}; the daemon is too old for this", self.name))
+                Fail::new(Code::Protocol, format!("{}: the daemon is too old for this: {said}", self.name))
             }
             401 | 403 => {
                 Fail::new(Code::Login, format!("{}: {said}; see --user and --password-file", self.name))

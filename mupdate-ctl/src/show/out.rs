@@ -65,6 +65,11 @@ impl Out {
         table.lines().into_iter().try_for_each(|line| self.line(line))
     }
 
+    /// The same; or, where there was none and people look, a line that says so.
+    pub fn table_or(&mut self, table: &mut Table, nothing: &str) -> Result<(), Fail> {
+        if table.is_empty() && !self.json { self.line(nothing) } else { self.table(table) }
+    }
+
     /// Octets as they are: completions and man pages.
     pub fn raw(&mut self, octets: &[u8]) -> Result<(), Fail> {
         Ok(self.stream.write_all(octets)?)

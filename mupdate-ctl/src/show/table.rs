@@ -43,6 +43,11 @@ impl Table {
         self.rows.push((style, cells.into_iter().collect()));
     }
 
+    /// There has been no row yet, shown or not.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.widths.is_empty()
+    }
+
     /// How many rows have not been shown yet.
     pub fn waiting(&self) -> usize {
         self.rows.len()

@@ -50,6 +50,16 @@ pub fn octets(number: u64) -> String {
     indicatif::HumanBytes(number).to_string()
 }
 
+/// So many things, of one word that is put into the plural: `1 name`, `2 echoes`.
+pub fn number(number: u64, word: &str) -> String {
+    let plural = match word {
+        _ if number == 1 => "",
+        word if word.ends_with('o') => "es",
+        _ => "s",
+    };
+    format!("{} {word}{plural}", count(number))
+}
+
 /// A number for people.
 pub fn count(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
@@ -65,6 +75,7 @@ mod tests {
         assert_eq!(escaped(b"a\x1b[31mb\tc\x7f"), "a\\u{1b}[31mb\\tc\\u{7f}");
         assert_eq!(escaped(b"a\xff\\"), "a\\xff\\\\");
         assert_eq!(escaped("\u{9b}\u{202e}x".as_bytes()), "\\u{9b}\\u{202e}x");
+        assert_eq!((number(1, "name"), number(2000, "echo")), ("1 name".into(), "2,000 echoes".into()));
         assert_eq!(one_line(" one\r\ntwo\x1b[0m\n"), "one  two [0m");
     }
 }

@@ -113,13 +113,15 @@ fn pairs(patient: &Patient<'_>, found: &mut Vec<Finding>) {
         };
         if pair.missing > 0 {
             let oldest = pair.oldest_missing_ms.unwrap_or_default() / 1000;
-            let text =
-                format!("{} changes of {server} have had no echo, the oldest for {oldest} s", pair.missing);
+            let text = format!(
+                "changes of {server} that have had no echo: {}, the oldest for {oldest} s",
+                pair.missing
+            );
             let advice = "look at the replication: what has no echo is lost if the lead changes now";
             add(Severity::Warning, text, advice, pair.waiting.clone());
         }
         if pair.left > 0 && pair.lead_changed_ms.is_some() {
-            let text = format!("{} changes of who led {server} before have had no echo", pair.left);
+            let text = format!("changes of who led {server} before that have had no echo: {}", pair.left);
             let advice = "compare these mailboxes on both members: the new leader may not have them";
             add(Severity::Warning, text, advice, pair.waiting.clone());
         }
@@ -159,7 +161,7 @@ fn reservations(patient: &Patient<'_>, found: &mut Vec<Finding>) -> Result<(), S
         Ok::<_, StoreError>(())
     })?;
     if all > 0 {
-        let text = format!("{all} names have been reserved for more than an hour");
+        let text = format!("names that have been reserved for more than an hour: {all}");
         let advice = "a CREATE or an XFER has not come to its end: finish it, or release the reservation";
         found.push(Finding { subjects, ..finding(Severity::Warning, "stale-reservations", text, advice) });
     }
@@ -180,7 +182,7 @@ fn claimants(patient: &Patient<'_>, found: &mut Vec<Finding>) -> Result<(), Stor
     let twice: Vec<_> = takeovers.into_iter().filter(|(_, times)| *times > 1).map(|(name, _)| name).collect();
     if !twice.is_empty() {
         let text =
-            format!("{} names were taken from one server by another more than once in a day", twice.len());
+            format!("names that one server took from another more than once in a day: {}", twice.len());
         let advice = "two backends have these mailboxes: keep one, delete the other there, then see [roles]";
         let subjects = twice.iter().take(SHOWN).map(|name| name.as_bytes().into()).collect();
         found.push(Finding { subjects, ..finding(Severity::Warning, "claimants", text, advice) });
@@ -203,7 +205,7 @@ fn acls(patient: &Patient<'_>, found: &mut Vec<Finding>) -> Result<(), StoreErro
     };
     while look()? {}
     if odd > 0 {
-        let text = format!("{odd} mailboxes have an ACL that no backend would write: it has no tabs");
+        let text = format!("mailboxes with an ACL that no backend would write, as it has no tabs: {odd}");
         let advice =
             "it was made by hand, or by another program: have the backend push its list (ctl_mboxlist -m)";
         found.push(Finding { subjects, ..finding(Severity::Warning, "acls", text, advice) });

@@ -52,7 +52,7 @@ pub(super) fn examine(held: &[Held], found: &mut Vec<Finding>) {
     for (server, (with, without)) in partitions {
         if with > 0 && without > 0 {
             let name = String::from_utf8_lossy(server);
-            let text = format!("of {name}, {without} names have no partition, and {with} have one");
+            let text = format!("names of {name} without a partition: {without}; with one: {with}");
             let advice = "a backend that has them says where: have it push its list (ctl_mboxlist -m)";
             let subjects = vec![server.into()];
             found.push(Finding { subjects, ..finding(Severity::Note, "no-partition", text, advice) });

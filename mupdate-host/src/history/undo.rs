@@ -115,14 +115,15 @@ pub fn plan(store: &Store, request: &UndoRequest) -> Result<Plan, PlanError> {
     };
     for (mailbox, story) in stories {
         let Story { now, then: Some(then), others_later, cut, .. } = story else { continue };
-        if !(is_there(&now) || is_there(&then)) {
+        // What is as it was needs nothing, whoever has seen to that; what was cut shows no difference.
+        if !(is_there(&now) || is_there(&then)) || (now == then && !cut) {
             continue;
         }
         if others_later {
             plan.left.push((mailbox, "somebody else has changed it since".to_owned()));
         } else if cut {
             plan.left.push((mailbox, "its location or ACL was too long to be kept".to_owned()));
-        } else if now != then {
+        } else {
             plan.changes.push((mailbox, now, then));
         }
     }
