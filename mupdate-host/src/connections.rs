@@ -1,5 +1,7 @@
 //! Who is connected: how many there may be, and how all of them are told that the daemon goes down.
 
+mod facts;
+
 use std::{
     collections::BTreeMap,
     net::IpAddr,
@@ -10,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+pub use self::facts::Facts;
 use crate::{
     inbox::Inbox,
     sync::{Condvar, Mutex, MutexGuard, lock},
@@ -41,12 +44,26 @@ enum Why {
 #[derive(Debug, Default)]
 struct Open {
     next: u64,
-    /// Every place taken, with its inbox once there is one.
-    places: BTreeMap<u64, Option<Arc<Inbox>>>,
+    /// Every place taken.
+    places: BTreeMap<u64, Taken>,
     /// The daemon goes down: nobody else comes in.
     closing: bool,
     /// How often the daemon has changed its role.
     roles: u64,
+}
+
+impl Open {
+    fn inboxes(&self) -> Vec<Arc<Inbox>> {
+        self.places.values().filter_map(|place| place.inbox.clone()).collect()
+    }
+}
+
+/// A place that is taken.
+#[derive(Debug)]
+struct Taken {
+    facts: Arc<Facts>,
+    /// Once there is one.
+    inbox: Option<Arc<Inbox>>,
 }
 
 impl Connections {
@@ -61,9 +78,10 @@ impl Connections {
         }
         let number = open.next;
         open.next += 1;
-        open.places.insert(number, None);
+        let facts = Arc::<Facts>::default();
+        open.places.insert(number, Taken { facts: Arc::clone(&facts), inbox: None });
         let roles = open.roles;
-        Some(Place { number, roles, connections: Arc::clone(self), address: None })
+        Some(Place { number, roles, facts, connections: Arc::clone(self), address: None })
     }
 
     /// Count a connection for the user that it logs in as, unless that has `limit` already.
@@ -78,6 +96,20 @@ impl Connections {
     /// How many places are taken.
     pub fn count(&self) -> usize {
         self.lock().places.len()
+    }
+
+    /// All connections, by number.
+    pub fn list(&self) -> Vec<(u64, Arc<Facts>)> {
+        self.lock().places.iter().map(|(number, place)| (*number, Arc::clone(&place.facts))).collect()
+    }
+
+    /// Tell a connection that an administrator wants it to end; false if there is none of this number.
+    pub fn dismiss(&self, number: u64) -> bool {
+        let inbox = self.lock().places.get(&number).and_then(|place| place.inbox.clone());
+        if let Some(inbox) = &inbox {
+            inbox.dismiss();
+        }
+        inbox.is_some()
     }
 
     /// The daemon goes down.
@@ -111,7 +143,7 @@ impl Connections {
         let inboxes: Vec<_> = {
             let mut open = self.lock();
             open.closing = true;
-            open.places.values().flatten().cloned().collect()
+            open.inboxes()
         };
         for inbox in inboxes {
             inbox.shutdown();
@@ -123,7 +155,7 @@ impl Connections {
         let inboxes: Vec<_> = {
             let mut open = self.lock();
             open.roles += 1;
-            open.places.values().flatten().cloned().collect()
+            open.inboxes()
         };
         for inbox in inboxes {
             inbox.role();
@@ -151,6 +183,8 @@ pub struct Place {
     number: u64,
     /// See [`Open::roles`], when this place was taken.
     roles: u64,
+    /// Let go of last, outside of all locks: a stream that is far behind takes a while to go.
+    facts: Arc<Facts>,
     connections: Arc<Connections>,
     address: Option<Share<IpAddr>>,
 }
@@ -159,6 +193,11 @@ impl Place {
     /// The connection's number, for the log: no other since the start had it.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// What others see of this connection.
+    pub fn facts(&self) -> &Arc<Facts> {
+        &self.facts
     }
 
     /// Count this connection for its address too, unless that has `limit` already: a refusal, and counted as one.
@@ -174,7 +213,7 @@ impl Place {
     pub fn attach(&self, inbox: &Arc<Inbox>) {
         let mut open = self.connections.lock();
         if let Some(place) = open.places.get_mut(&self.number) {
-            *place = Some(Arc::clone(inbox));
+            place.inbox = Some(Arc::clone(inbox));
         }
         let (closing, changed) = (open.closing, open.roles != self.roles);
         drop(open);
@@ -238,6 +277,22 @@ mod tests {
         );
         drop(login);
         assert!(connections.log_in("murder", Some(1)).is_some());
+    }
+
+    #[test]
+    fn one_connection_is_told_to_end_and_no_other() {
+        let connections = Arc::new(Connections::default());
+        let (place, other) = (connections.admit(9).expect("room"), connections.admit(9).expect("room"));
+        assert!(!connections.dismiss(place.number()), "it is just being set up");
+        let (its, others) = (inbox(), inbox());
+        place.attach(&its);
+        other.attach(&others);
+        assert!(connections.dismiss(place.number()) && !connections.dismiss(99));
+        assert!(its.take().dismissed && !others.take().dismissed);
+        place.facts().given(7);
+        let seen: Vec<_> =
+            connections.list().iter().map(|(number, facts)| (*number, facts.commands())).collect();
+        assert_eq!(seen, [(place.number(), 7), (other.number(), 0)]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mupdate_core::directory::{Event, Feed, Filter, News, Revision};
-use mupdate_proto::Location;
+use mupdate_proto::{Location, ServerName};
 
 use crate::inbox::Inbox;
 use crate::metrics::Counter;
@@ -66,6 +66,31 @@ pub struct Lag {
     pub revisions: u64,
     /// For how long it has not had everything; zero if nothing waits.
     pub waited: Duration,
+}
+
+/// A subscription as others see it.
+#[derive(Debug, Clone)]
+pub struct Followed {
+    feeds: Arc<Feeds>,
+    subscriber: Arc<Subscriber>,
+}
+
+impl Followed {
+    /// How far the subscriber is behind.
+    #[must_use]
+    pub fn lag(&self, now: Instant) -> Lag {
+        let marks = self.feeds.registry().marks.clone();
+        self.subscriber.lag(&marks, self.feeds.published(), now)
+    }
+
+    /// The servers that are followed; none if all are.
+    #[must_use]
+    pub fn servers(&self) -> Vec<ServerName> {
+        match lock(&self.subscriber.feed).filter() {
+            Filter::All => Vec::new(),
+            Filter::Servers(servers) => servers.iter().cloned().collect(),
+        }
+    }
 }
 
 impl Feeds {
@@ -233,11 +258,10 @@ impl Subscription {
         lock(self.feed()).len()
     }
 
-    /// How far this subscriber is behind.
+    /// What others see of it.
     #[must_use]
-    pub fn lag(&self, now: Instant) -> Lag {
-        let marks = self.feeds.registry().marks.clone();
-        self.subscriber.lag(&marks, self.published(), now)
+    pub fn followed(&self) -> Followed {
+        Followed { feeds: Arc::clone(&self.feeds), subscriber: Arc::clone(&self.subscriber) }
     }
 
     /// The subscriber has been given every change up to this one.

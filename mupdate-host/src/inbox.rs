@@ -23,11 +23,14 @@ pub struct Taken {
     pub role: bool,
     /// The daemon is going down: say farewell.
     pub shutdown: bool,
+    /// An administrator wants the connection to end.
+    pub dismissed: bool,
 }
 
 impl Taken {
     fn is_empty(&self) -> bool {
-        self.replies.is_empty() && !self.changed && !self.turn && !self.role && !self.shutdown
+        let told = self.changed || self.turn || self.role || self.shutdown || self.dismissed;
+        self.replies.is_empty() && !told
     }
 }
 
@@ -71,6 +74,11 @@ impl Inbox {
     /// The daemon is going down.
     pub fn shutdown(&self) {
         self.put(|waiting| waiting.shutdown = true);
+    }
+
+    /// An administrator wants the connection to end.
+    pub fn dismiss(&self) {
+        self.put(|waiting| waiting.dismissed = true);
     }
 
     /// Empty the inbox. From here on the next thing put in wakes again.

@@ -75,6 +75,8 @@ pub struct ServerSession {
     gone: bool,
     /// The last poll was blocked for want of input.
     hungry: bool,
+    /// Commands that have come.
+    commands: u64,
     principal: Option<String>,
     failures: u32,
     /// Whether a command may be taken.
@@ -167,6 +169,7 @@ impl ServerSession {
             eof: false,
             gone: false,
             hungry: false,
+            commands: 0,
             principal: None,
             failures: 0,
             pace: Pace::default(),
@@ -219,6 +222,11 @@ impl ServerSession {
     /// Who logged in.
     pub fn principal(&self) -> Option<&str> {
         self.principal.as_deref()
+    }
+
+    /// How many commands have come, good ones and others; a login is one, however many lines it has.
+    pub fn commands(&self) -> u64 {
+        self.commands
     }
 
     /// Is this an UPDATE stream?
@@ -415,7 +423,13 @@ impl ServerSession {
     fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         match self.behind.take() {
             Some(frame) => Ok(Some(frame)),
-            None => self.framer.next(),
+            None => {
+                let next = self.framer.next()?;
+                let counts =
+                    |frame: &Frame| *frame != Frame::GoAhead && !matches!(self.task, Task::SaslLine(_));
+                self.commands += u64::from(next.as_ref().is_some_and(counts));
+                Ok(next)
+            }
         }
     }
 

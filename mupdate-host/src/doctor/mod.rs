@@ -15,7 +15,7 @@ use crate::fuses;
 use crate::history::{self, Wanted};
 use crate::pairs::Pairs;
 use crate::store::scan::Scan;
-use crate::store::{Store, StoreError};
+use crate::store::{Occupied, Store, StoreError};
 
 /// Reservations older than this are a CREATE or an XFER that came to nothing.
 const STALE: Duration = Duration::from_secs(3600);
@@ -29,8 +29,6 @@ const AWAITED: Duration = Duration::from_secs(24 * 3600);
 const SHOWN: usize = 10;
 /// Names that are counted at a time.
 const COUNTED: usize = 100_000;
-/// Locations that are looked at.
-const PLACES: usize = 100_000;
 
 /// What is examined.
 #[derive(Debug)]
@@ -58,7 +56,7 @@ pub fn examine(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
     claimants(patient, &mut found)?;
     acls(patient, &mut found)?;
     orders(patient, &mut found)?;
-    let held = patient.store.held(PLACES)?;
+    let held = patient.store.occupied()?;
     places::examine(&held, &mut found);
     silent(patient, &held, &mut found)?;
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -224,17 +222,15 @@ fn orders(patient: &Patient<'_>, found: &mut Vec<Finding>) -> Result<(), StoreEr
 }
 
 /// Servers that have names, and have neither said nor changed anything for long.
-fn silent(
-    patient: &Patient<'_>,
-    held: &[crate::store::scan::Held],
-    found: &mut Vec<Finding>,
-) -> Result<(), StoreError> {
+fn silent(patient: &Patient<'_>, held: &[Occupied], found: &mut Vec<Finding>) -> Result<(), StoreError> {
     if patient.up < SILENT {
         return Ok(());
     }
-    let (heard, changed) = (patient.pairs.last_heard(), history::last_changes(patient.store)?);
+    let servers = places::servers(held);
+    let heard = patient.pairs.last_heard();
+    let changed = history::last_changes(patient.store, servers.keys().copied())?;
     let since = now_millis().saturating_sub(u64::try_from(SILENT.as_millis()).unwrap_or(u64::MAX));
-    for server in places::servers(held).into_keys() {
+    for server in servers.into_keys() {
         let spoke = heard.get(server).is_some_and(|ago| *ago < SILENT);
         let changed = changed.get(server).is_some_and(|at| *at >= since);
         if !spoke && !changed {

@@ -6,13 +6,13 @@ use mupdate_proto::Location;
 
 use super::finding;
 use crate::admin::api::{Finding, Severity};
-use crate::store::scan::Held;
+use crate::store::Occupied;
 
 /// A server with so few names may be a slip.
 const FEW: u64 = 2;
 
 /// How many names each server has.
-pub(super) fn servers(held: &[Held]) -> BTreeMap<&[u8], u64> {
+pub(super) fn servers(held: &[Occupied]) -> BTreeMap<&[u8], u64> {
     let mut servers = BTreeMap::new();
     for place in held {
         *servers.entry(Location::server_of(&place.location)).or_default() += place.active + place.reserved;
@@ -20,7 +20,7 @@ pub(super) fn servers(held: &[Held]) -> BTreeMap<&[u8], u64> {
     servers
 }
 
-pub(super) fn examine(held: &[Held], found: &mut Vec<Finding>) {
+pub(super) fn examine(held: &[Occupied], found: &mut Vec<Finding>) {
     let servers = servers(held);
     let mut by_first: BTreeMap<Vec<u8>, (&[u8], u64)> = BTreeMap::new();
     for (&server, &names) in &servers {

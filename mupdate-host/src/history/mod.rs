@@ -4,7 +4,7 @@
 
 mod undo;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use mupdate_core::directory::{Record, Revision, State};
@@ -77,20 +77,27 @@ pub fn journal<E: From<StoreError>>(
     }
 }
 
-/// When a name of each server was last changed, as far as the journal goes back.
+/// When a name of each of these servers was last changed, as far as the journal goes back; that far it is read for those
+/// of which it has nothing.
 ///
 /// # Errors
 /// The store cannot be read.
-pub fn last_changes(store: &Store) -> Result<BTreeMap<Bytes, u64>, StoreError> {
-    let mut last = BTreeMap::new();
+pub fn last_changes<'a>(
+    store: &Store,
+    servers: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<BTreeMap<Bytes, u64>, StoreError> {
+    let (mut last, mut sought) = (BTreeMap::new(), servers.into_iter().collect::<BTreeSet<_>>());
+    if sought.is_empty() {
+        return Ok(last);
+    }
     journal(store, &Wanted::default(), None, |entry| {
         for record in [&entry.before, &entry.after].into_iter().flatten() {
             let server = record.location.server();
-            if !last.contains_key(server) {
+            if sought.remove(server) {
                 last.insert(Bytes::copy_from_slice(server), entry.at_ms);
             }
         }
-        Ok::<_, StoreError>(true)
+        Ok::<_, StoreError>(!sought.is_empty())
     })?;
     Ok(last)
 }

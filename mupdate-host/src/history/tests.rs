@@ -191,7 +191,7 @@ fn reservations_and_last_changes_are_told() {
     assert_eq!(told, [("a".into(), Some("be1"), 1), ("c".into(), Some("be2"), 3)]);
     assert_eq!(older(60_000, now), []);
     assert_eq!(older(60_000, now + 61_000).len(), 2);
-    let last = last_changes(&store).expect("readable");
+    let last = last_changes(&store, [&b"be1"[..], b"be2", b"be3"]).expect("readable");
     assert_eq!(last.keys().map(|server| &server[..]).collect::<Vec<_>>(), [&b"be1"[..], b"be2"]);
     assert!(last.values().all(|at| now.abs_diff(*at) < 60_000));
     let found = |wanted: Wanted| {

@@ -161,9 +161,11 @@ impl Link {
         now: Instant,
     ) -> Self {
         let settings = service.settings();
+        place.facts().begin(peer);
         place.attach(&inbox);
         debug!(connection = place.number(), %peer, "connected");
-        let requests = Requests::new(Arc::clone(service), peer, Arc::clone(&inbox));
+        let requests =
+            Requests::new(Arc::clone(service), peer, Arc::clone(&inbox), Arc::clone(place.facts()));
         let facts = LayerFacts { starttls: settings.tls.is_some(), ..requests.facts() };
         let session = match entrance {
             Entrance::Plain => ServerSession::new,
@@ -234,6 +236,7 @@ impl Link {
             self.session.handle_timeout(now);
         }
         let mut again = !self.turn.is_waiting() && self.advance(now);
+        self.place.facts().given(self.session.commands());
         if !again {
             self.turn.leave();
         }
@@ -266,6 +269,9 @@ impl Link {
         }
         if taken.role {
             self.session.set_role(&self.requests.role());
+        }
+        if taken.dismissed {
+            self.dismissed();
         }
         if taken.shutdown {
             self.session.shutdown("server is shutting down");
@@ -392,6 +398,7 @@ impl Link {
     fn in_place(&mut self, now: Instant) {
         let (tls, compressed) = (self.layers.encrypted(), self.layers.compressed());
         let starttls = self.tls.is_some() && !tls;
+        self.place.facts().wrapped(tls, compressed);
         self.session.resume(LayerFacts { starttls, tls, compressed, ..self.requests.facts() }, now);
     }
 

@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 use super::{Peer, Turns, clients::ClientStream};
 use crate::{
     auth::{Login, LoginStep, TlsFacts, Transport},
+    connections::Facts,
     feeds::Subscription,
     inbox::Inbox,
     metrics::LinkCounts,
@@ -62,6 +63,8 @@ pub(super) struct Requests {
     service: Arc<Service>,
     peer: Peer,
     inbox: Arc<Inbox>,
+    /// What others see of the connection.
+    facts: Arc<Facts>,
     login: Login,
     /// The connection counts for the user that it is logged in as.
     user: Option<Share<String>>,
@@ -79,7 +82,7 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    pub fn new(service: Arc<Service>, peer: Peer, inbox: Arc<Inbox>) -> Self {
+    pub fn new(service: Arc<Service>, peer: Peer, inbox: Arc<Inbox>, facts: Arc<Facts>) -> Self {
         let network = peer.network(service.settings().ipv6_prefix);
         let transport = Transport { loopback: peer.is_local(), network, tls: None };
         let login = service.auth.login(transport, peer.to_string());
@@ -87,6 +90,7 @@ impl Requests {
             service,
             peer,
             inbox,
+            facts,
             login,
             user: None,
             pacing: None,
@@ -241,6 +245,7 @@ impl Requests {
         let limit = settings.connections_per_user;
         self.user = self.service.connections.log_in(&principal, limit);
         if self.user.is_some() {
+            self.facts.logged_in(&principal);
             self.pacing = settings.rate.map(|rate| Pacing {
                 pace: self.service.paces.of(&principal, Instant::now()),
                 rate,
@@ -321,7 +326,9 @@ impl Requests {
         let whole = matches!(filter, Filter::All);
         let name = format!("{}@{}", session.principal().unwrap_or_default(), self.peer.host());
         let inbox = Arc::clone(&self.inbox);
-        self.subscription = Some(self.service.feeds.subscribe_as(&name, filter, inbox));
+        let subscription = self.service.feeds.subscribe_as(&name, filter, inbox);
+        self.facts.follows(subscription.followed());
+        self.subscription = Some(subscription);
         self.client = match (session.principal(), self.peer.remote_address()) {
             (Some(principal), Some(address)) if whole => Some(self.service.clients.open(principal, address)),
             _ => None,

@@ -3,7 +3,7 @@
 use mupdate_core::server::{Note, Reason};
 use tracing::{debug, info, warn};
 
-use super::{Closed, End, Link};
+use super::{Closed, End, Linger, Link};
 
 impl Link {
     pub(super) fn layer_failed(&mut self, error: &dyn std::error::Error) {
@@ -35,6 +35,14 @@ impl Link {
             Reason::LoginsFailed => warn!(connection, %peer, "closed: too many failed logins"),
             Reason::Bye(text) => debug!(connection, %peer, user, reason = text, "closed by us"),
         }
+    }
+
+    /// An administrator wants the connection to end. A peer that takes nothing is not waited for much longer.
+    pub(super) fn dismissed(&mut self) {
+        info!(connection = self.place.number(), peer = %self.requests.peer(), user = self.session.principal(),
+              "closed by an administrator");
+        self.session.shutdown("closed by an administrator");
+        self.stall = self.stall.min(Linger::TIME);
     }
 
     pub(super) fn note(&mut self, note: Note) {

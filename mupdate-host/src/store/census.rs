@@ -104,6 +104,6 @@ mod tests {
         assert_eq!(census.servers.into_keys().collect::<Vec<_>>(), [b"be1"]);
         assert_eq!(census.others, ServerCounts { active: 0, reserved: 2 });
         assert_eq!(store.census().expect("readable").all().reserved, 3);
-        assert_eq!(store.held(10).expect("readable").len(), 2, "of 70,000 octets is none");
+        assert_eq!(store.occupied().expect("readable").len(), 2, "of 70,000 octets is none");
     }
 }

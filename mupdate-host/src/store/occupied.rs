@@ -2,7 +2,10 @@
 
 use mupdate_proto::Location;
 
-use super::{Obstacle, Store, StoreError, locations};
+use super::{Obstacle, Store, StoreError, journal::LONGEST, locations};
+
+/// Locations that are looked at.
+const MOST: usize = 100_000;
 
 /// A location that has mailboxes, and how many.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,16 +33,19 @@ impl Occupied {
 }
 
 impl Store {
-    /// All locations that have mailboxes, sorted by server and partition.
+    /// All locations that have mailboxes, sorted by server and partition; of very many some, and none that is longer than the
+    /// journal keeps: what backends say must not take more memory than that.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn occupied(&self) -> Result<Vec<Occupied>, StoreError> {
         let txn = self.inner.env.read_txn()?;
         let mut all = Vec::new();
-        for entry in self.inner.tables.locations.iter(&txn)? {
+        for entry in self.inner.tables.locations.iter(&txn)?.take(MOST) {
             let locations::Place { active, reserved, location } = locations::Place::decode(entry?.1)?;
-            all.push(Occupied { location: location.to_vec(), active, reserved });
+            if location.len() <= LONGEST {
+                all.push(Occupied { location: location.to_vec(), active, reserved });
+            }
         }
         all.sort_by(|a, b| (a.server(), a.partition()).cmp(&(b.server(), b.partition())));
         Ok(all)

@@ -6,8 +6,7 @@ use mupdate_core::directory::{Revision, v36_name};
 
 use super::Store;
 use super::error::StoreError;
-use super::journal::LONGEST;
-use super::locations::{self, Lookup};
+use super::locations::Lookup;
 use super::record::Stored;
 
 /// Mailboxes that one step looks at.
@@ -31,17 +30,6 @@ pub struct Seen<'a> {
 pub struct Scan {
     /// The v36 key looked at last.
     cursor: Option<Vec<u8>>,
-}
-
-/// A location, and what is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// The location, octet for octet.
-    pub location: Vec<u8>,
-    /// Active mailboxes.
-    pub active: u64,
-    /// Reserved names.
-    pub reserved: u64,
 }
 
 impl Store {
@@ -69,23 +57,5 @@ impl Store {
             }
         }
         Ok(scan.cursor.is_some())
-    }
-
-    /// All locations that hold anything, so many at most, and none that is longer than the journal keeps.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn held(&self, most: usize) -> Result<Vec<Held>, StoreError> {
-        let txn = self.inner.env.read_txn()?;
-        let mut all = Vec::new();
-        for entry in self.inner.tables.locations.iter(&txn)?.take(most) {
-            let place = locations::Place::decode(entry?.1)?;
-            if place.location.len() > LONGEST {
-                continue;
-            }
-            let (active, reserved) = (place.active, place.reserved);
-            all.push(Held { location: place.location.to_vec(), active, reserved });
-        }
-        Ok(all)
     }
 }

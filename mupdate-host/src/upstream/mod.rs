@@ -167,6 +167,11 @@ impl Upstream {
         self.shared.remember_synced();
     }
 
+    /// Everything has come from the master, once, now or before a restart.
+    pub fn has_everything(&self) -> bool {
+        self.shared.lock().synced
+    }
+
     /// How it is.
     pub fn status(&self) -> api::Upstream {
         let inner = self.shared.lock();

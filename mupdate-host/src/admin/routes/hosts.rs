@@ -8,16 +8,21 @@ use crate::{
         api::{Host, HostOrder, OrderSource, Partition},
         http::Refused,
     },
+    history,
     store::{Occupied, Store, StoreError},
 };
 
-/// All of them, sorted by name; costs what there are locations.
+/// All of them, sorted by name; costs what there are locations, and what the journal has behind the last change of
+/// the server that has been silent for longest.
 pub(super) fn hosts(call: &mut Call<'_>) -> Result<Answer, Refused> {
     let store = &call.service().store;
+    let places = store.occupied()?;
+    let changed = history::last_changes(store, places.iter().map(Occupied::server))?;
     let mut hosts: Vec<Host> = Vec::new();
-    for place in store.occupied()? {
+    for place in places {
         if hosts.last().is_none_or(|host| host.server.as_bytes() != place.server()) {
-            hosts.push(host(store, &place)?);
+            let changed_ms = changed.get(place.server()).copied();
+            hosts.push(Host { changed_ms, ..host(store, &place)? });
         }
         if let Some(host) = hosts.last_mut() {
             host.active += place.active;

@@ -5,6 +5,7 @@
 
 mod answer;
 mod backup;
+mod clients;
 mod doctor;
 mod drain;
 mod fuses;

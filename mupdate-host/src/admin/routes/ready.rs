@@ -1,5 +1,7 @@
 //! `GET /readyz`: the daemon can do its work, or what keeps it from that.
 
+use mupdate_proto::Role;
+
 use super::{Answer, Call};
 use crate::{
     admin::{api::Part, http::Refused},
@@ -34,6 +36,11 @@ pub fn reasons(service: &Service) -> Vec<Part> {
         }
         Ok(_) => {}
         Err(error) => say("store", format!("it cannot be read: {error}")),
+    }
+    if let Some(upstream) = service.upstream().filter(|_| service.role() != Role::Master)
+        && !upstream.has_everything()
+    {
+        say("upstream", format!("this replica has never had everything that {} has", upstream.status().host));
     }
     // What the writer met last may be over, and it will not notice before the next change; what can be seen, is.
     let obstacle = service

@@ -1,8 +1,8 @@
 //! All resources: a line each, in the order of `docs/admin.md`.
 
 use super::{
-    Handler, backup, doctor, drain, fuses, hosts, import, journal, live, mailbox, mailboxes, metrics, pairs,
-    ready, reservations, role, status, undo, watch,
+    Handler, backup, clients, doctor, drain, fuses, hosts, import, journal, live, mailbox, mailboxes,
+    metrics, pairs, ready, reservations, role, status, undo, watch,
 };
 
 /// Octets of a list of names.
@@ -47,6 +47,8 @@ pub const ROUTES: &[Route] = &[
     get("/readyz", ready::readyz),
     get("/v1/status", status::status),
     get("/v1/hosts", hosts::hosts),
+    get("/v1/clients", clients::clients),
+    post("/v1/clients/{}/kick", WORDS, clients::kick),
     get("/v1/mailboxes", mailboxes::mailboxes).with(mailboxes::PARAMETERS),
     get("/v1/mailbox", mailbox::mailbox).with(mailbox::PARAMETERS),
     get("/v1/watch", watch::watch).with(watch::PARAMETERS),
