@@ -4,19 +4,27 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::Instant,
 };
 
 use mupdate_proto::{Role, Status};
 use mupdate_tests::{
     client::{Client, ClientError, Row},
-    daemon::{Daemon, Kind},
+    daemon::{DEADLINE, Daemon, Kind},
+    http::Http,
     on_both_daemons,
     player::LOGIN,
     preload::preload,
     tls::{self, Authority},
 };
 
-on_both_daemons!(follows_and_takes_no_changes, very_many_names, a_master_behind_tls);
+on_both_daemons!(
+    follows_and_takes_no_changes,
+    is_ready_once_it_has_had_everything,
+    very_many_names,
+    a_master_behind_tls,
+);
 
 /// An address that is free now, for a daemon that comes back to where it was.
 fn somewhere() -> String {
@@ -46,6 +54,27 @@ fn login(daemon: &Daemon) -> Client<TcpStream> {
 
 fn names(rows: Vec<Row>) -> BTreeMap<String, Row> {
     rows.into_iter().map(|row| (row.name().to_owned(), row)).collect()
+}
+
+fn is_ready_once_it_has_had_everything(kind: Kind) {
+    let address = somewhere();
+    let mut replica = replica(kind, &address, "");
+    let mut http = Http::new(replica.connect_admin());
+    let ready = http.get("/readyz");
+    let reason = format!("upstream: this replica has never had everything that {address} has\n");
+    assert_eq!((ready.status, ready.text()), (503, reason));
+    let mut master = Daemon::start_at(other(kind), "", &address);
+    replica.wait_for_logs("in sync with the master", 1);
+    let started = Instant::now();
+    while http.get("/readyz").text() != "ok\n" {
+        assert!(started.elapsed() < DEADLINE, "it has everything");
+        thread::yield_now();
+    }
+    // It goes on with what it has, and so may those who ask it.
+    master.kill();
+    assert!(replica.terminate().success());
+    replica.start_again();
+    assert_eq!(Http::new(replica.connect_admin()).get("/readyz").text(), "ok\n");
 }
 
 /// Clients of a replica see what its master has, and are told that it is none; a master that is killed comes back.

@@ -87,8 +87,8 @@ impl Upstream {
     /// That of these settings; `None` where they name none.
     pub fn new(settings: &UpstreamSettings, store: &Store, writer: &Arc<Writer>) -> Option<Self> {
         let host = settings.host.clone()?;
-        // What cannot be read will be said by whoever has to.
-        let synced = store.remembered(SYNCED).is_ok_and(|word| word.is_some());
+        // What cannot be read will be said by whoever has to. Another master than then may have other mailboxes.
+        let synced = store.remembered(SYNCED).is_ok_and(|word| word == Some(host.to_string()));
         let inner = Inner {
             running: false,
             stop: false,

@@ -202,6 +202,18 @@ fn neither_an_empty_master_nor_another_replica_is_believed() {
 }
 
 #[test]
+fn what_came_from_one_master_says_nothing_of_another() {
+    let bench = bench(&[], "");
+    bench.upstream.was_the_master();
+    bench.writer.stop();
+    let again = |settings: &_| Upstream::new(settings, &bench.store, &bench.writer).expect("a host");
+    let mut settings = bench.upstream.shared.settings.clone();
+    assert!(again(&settings).has_everything(), "it is remembered");
+    settings.host.as_mut().expect("a host").name = "other.example.org".into();
+    assert!(!again(&settings).has_everything());
+}
+
+#[test]
 fn pauses_grow_by_chance_and_no_more_than_twice() {
     let pause = Duration::from_millis(100);
     assert!((0..100).map(|_| jittered(pause)).all(|time| time >= pause && time <= 2 * pause));
