@@ -263,6 +263,10 @@ murder-script SCRIPT *ARGS:
     done
     [ -z "$failed" ] || { echo "{{SCRIPT}} failed:$failed" >&2; exit 1; }
 
+# What docs/performance.md says, measured anew and written there (a quiet machine, root): just performance --sizes 10000
+performance *ARGS:
+    scripts/performance {{ARGS}}
+
 # Times of the pieces that every command goes through (a quiet machine): just bench-micro keys
 bench-micro *ARGS:
     cargo bench --locked -p mupdate-tests --bench time -- {{ARGS}}
