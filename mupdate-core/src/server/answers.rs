@@ -193,4 +193,10 @@ mod tests {
             assert_eq!(Answered::ALL.map(|answered| answers.of(kind, answered)), [0, 1, 0]);
         }
     }
+
+    #[test]
+    fn answers_are_named_as_on_the_wire() {
+        let named = Answered::ALL.map(Answered::as_str);
+        assert_eq!(named, ["ok", "no", "bad"]);
+    }
 }

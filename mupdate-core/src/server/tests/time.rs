@@ -13,7 +13,9 @@ fn nobody_may_stay_without_a_login_or_silent() {
 
     let mut peer = Peer::logged_in(|config| config.idle = Some(Duration::from_secs(10)));
     peer.pass(Duration::from_secs(9));
+    let before = peer.session.commands();
     assert_eq!(peer.send("X NOOP\r\n"), Output::Blocked(On::Input));
+    assert_eq!(peer.session.commands(), before + 1);
     peer.pass(Duration::from_secs(9));
     assert_eq!(peer.poll(), Output::Blocked(On::Input));
     peer.pass(Duration::from_secs(1));
