@@ -8,7 +8,7 @@ use mupdate_core::server::{Finish, Scope};
 use mupdate_host::store::{Pager, Store};
 use tempfile::TempDir;
 
-/// More than a chunk of 65,536 names, at a few partitions of one server, and others elsewhere.
+/// More than two chunks of names in an order of their own, at a few partitions of one server, and others elsewhere.
 fn large() -> (TempDir, Store, Vec<String>) {
     let dir = TempDir::new().expect("a directory");
     let mut options = options();

@@ -346,6 +346,7 @@ pub fn order_keys(data: &[u8]) {
     for order in Order::ALL {
         for a in &names {
             assert_eq!(order.key(a).len(), a.len());
+            assert_eq!(order.name(&order.key(a)), *a);
             for b in &names {
                 assert_eq!(order.compare(a, b), order.key(a).cmp(&order.key(b)));
                 assert_eq!(order.compare(a, b).is_eq(), a == b);
@@ -363,10 +364,13 @@ fn selection_and_learner(order: Order, names: &[&[u8]]) {
         Some((first, rest)) if names.len() % 2 == 1 => (Some(*first), rest),
         _ => (None, &sorted[..]),
     };
-    let limit = names.len() / 2;
-    let mut selection = Selection::new(order, after, limit);
+    let mut selection = Selection::new(order, after, names.len() * 40);
     names.iter().for_each(|name| selection.offer(name));
-    assert_eq!(selection.into_sorted(), rest[..limit.min(rest.len())]);
+    let selected = selection.into_sorted();
+    assert!(selected.len() > 0 || rest.is_empty());
+    let (kept, left) = rest.split_at(selected.len());
+    assert_eq!(selected.more(), !left.is_empty());
+    assert!(selected.eq(kept.iter().copied()));
 
     let mut learner = Learner::new();
     for name in &sorted {

@@ -52,7 +52,7 @@ pub use merge::{Complete, Edit, Merging};
 pub use order::{Order, v36_key, v36_name};
 pub use permit::{PeerRole, Roles, Speaker, hold, permit, permit_reading};
 pub use resync::{KeyRange, at_risk, can_be_at_risk, domain_of, risk_ranges, stem};
-pub use selection::Selection;
+pub use selection::{Selection, Sorted};
 
 use std::fmt;
 use std::str::FromStr;

@@ -76,6 +76,15 @@ impl Order {
         }
     }
 
+    /// The name whose [`key`](Order::key) this is: in each order every name has a key of its own.
+    pub fn name(self, key: &[u8]) -> Vec<u8> {
+        match self {
+            Order::Octet => key.to_vec(),
+            Order::Dot => dot_name(key),
+            Order::V36 => v36_name(key),
+        }
+    }
+
     /// Compares two names as their keys would compare, without making them.
     pub fn compare(self, a: &[u8], b: &[u8]) -> Ordering {
         match self {
@@ -197,6 +206,17 @@ fn dot_octets(name: &[u8]) -> impl Iterator<Item = u8> {
         0x08 => 0x0A,
         other => other,
     })
+}
+
+/// What [`dot_octets`] were made of. No name has an LF, so 01 was a tab.
+fn dot_name(key: &[u8]) -> Vec<u8> {
+    let undo = |&octet: &u8| match octet {
+        0x01 => b'\t',
+        0x02 => b'.',
+        0x03..=0x0A => octet - 2,
+        other => other,
+    };
+    key.iter().map(undo).collect()
 }
 
 #[cfg(test)]

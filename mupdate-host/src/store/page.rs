@@ -4,10 +4,8 @@
 //! from reusing nothing. The price is that a walk is no snapshot: a mailbox that is there all the time
 //! comes exactly once, one that comes or goes meanwhile may or may not. UPDATE makes up for that with its feed.
 
-use std::collections::VecDeque;
-
 use heed::RoTxn;
-use mupdate_core::directory::{Order, Selection, v36_name};
+use mupdate_core::directory::{Order, Selection, Sorted, v36_name};
 use mupdate_core::server::{Finish, Row, Scope};
 use mupdate_proto::ServerName;
 
@@ -18,8 +16,8 @@ use super::read::fetch;
 use super::sink::RowSink;
 use super::walk::Walk;
 
-/// Names that are put into an order of their own at a time.
-const CHUNK: usize = 65_536;
+/// Octets of memory for names that are put into an order of their own: some 45,000 of them at a time.
+const CHUNK: usize = 4 << 20;
 
 /// Mailboxes that one page looks at, so that none takes long, however few of them it gives.
 const STEPS: usize = 16_384;
@@ -41,11 +39,9 @@ struct Sorting {
     /// Being filled by a pass through all names.
     selection: Option<Selection>,
     /// Sorted, and not given yet.
-    chunk: VecDeque<Vec<u8>>,
+    chunk: Option<Sorted>,
     /// The last name given or passed.
     last: Option<Vec<u8>>,
-    /// There is nothing behind this chunk.
-    complete: bool,
 }
 
 impl Pager {
@@ -128,29 +124,33 @@ impl Store {
         pager: &mut Pager,
         mut rows: impl RowSink,
     ) -> Result<(), StoreError> {
-        if pager.sorting.chunk.is_empty() && !pager.sorting.complete && !self.fill(txn, pager)? {
+        let chunk = match pager.sorting.chunk.take() {
+            Some(chunk) => Some(chunk),
+            None => self.fill(txn, pager)?,
+        };
+        let Some(mut chunk) = chunk else {
             rows.finish(Finish::More);
             return Ok(());
-        }
+        };
         let mut lookup = Lookup::new(&self.inner.tables, txn);
-        let sorting = &mut pager.sorting;
         while !rows.full() {
-            let Some(name) = sorting.chunk.pop_front() else { break };
+            let Some(name) = chunk.next() else { break };
             if let Some(stored) = fetch(&self.inner.tables, txn, &name)? {
                 let location = lookup.location(stored.location)?;
                 if pager.reach.covers(location) {
                     rows.row(Row { name: &name, location, acl: stored.acl });
                 }
             }
-            sorting.last = Some(name);
+            pager.sorting.last = Some(name);
         }
-        let over = sorting.chunk.is_empty() && sorting.complete;
-        rows.finish(if over { Finish::End } else { Finish::More });
+        let (given, more) = (chunk.len() == 0, chunk.more());
+        rows.finish(if given && !more { Finish::End } else { Finish::More });
+        pager.sorting.chunk = (!given || !more).then_some(chunk);
         Ok(())
     }
 
-    /// Go on filling the next chunk. False: there is more to look at first.
-    fn fill(&self, txn: &RoTxn<'_>, pager: &mut Pager) -> Result<bool, StoreError> {
+    /// Go on filling the next chunk. `None`: there is more to look at first.
+    fn fill(&self, txn: &RoTxn<'_>, pager: &mut Pager) -> Result<Option<Sorted>, StoreError> {
         let Pager { reach, order, cursor, sorting } = pager;
         let last = sorting.last.as_deref();
         let selection = sorting.selection.get_or_insert_with(|| Selection::new(*order, last, CHUNK));
@@ -158,11 +158,8 @@ impl Store {
         let mut seen = None;
         for _ in 0..STEPS {
             let Some(step) = walk.next()? else {
-                sorting.chunk =
-                    sorting.selection.take().map(Selection::into_sorted).unwrap_or_default().into();
-                sorting.complete = sorting.chunk.len() < CHUNK;
                 *cursor = None;
-                return Ok(true);
+                return Ok(sorting.selection.take().map(Selection::into_sorted));
             };
             if reach.covers(step.location) {
                 selection.offer(&v36_name(step.key));
@@ -170,7 +167,7 @@ impl Store {
             seen = Some(step.key);
         }
         *cursor = seen.map(<[u8]>::to_vec);
-        Ok(false)
+        Ok(None)
     }
 }
 

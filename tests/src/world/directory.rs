@@ -143,14 +143,14 @@ impl Directory {
                 .map(|(_, name)| name.clone())
                 .collect();
         }
-        let mut selection = Selection::new(walk.order, after.map(MailboxName::as_bytes), PAGE);
+        let mut selection = Selection::new(walk.order, after.map(MailboxName::as_bytes), PAGE * 80);
         for (name, record) in self.records() {
             if walk.covers(record) {
                 selection.offer(name.as_bytes());
             }
         }
         let legal = |name| MailboxName::new(name).expect("it was one");
-        selection.into_sorted().into_iter().map(legal).collect()
+        selection.into_sorted().map(legal).collect()
     }
 
     /// What a feed holds, each name at its latest state.
