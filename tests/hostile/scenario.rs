@@ -28,8 +28,11 @@ const IDLE: u64 = 64 * KIB;
 /// DEFLATE's windows and tables, both ways.
 const DEFLATE: u64 = 384 * KIB;
 
-/// The names that a LIST puts into an order of its own at a time, with their keys.
-const SORTING: u64 = 65_536 * 192;
+/// A line of 64 KiB that is not over yet, in a buffer that doubled as it came.
+const LINE: u64 = 128 * KIB;
+
+/// The names that a LIST puts into an order of its own at a time.
+const SORTING: u64 = 4 << 20;
 
 /// A name that waits in a feed, its part of the set and of the queue.
 const WAITING: u64 = 160;
@@ -148,7 +151,7 @@ pub const SCENARIOS: &[Scenario] = &[
             "bombs_of_one_line",
             "50 clients inflate to one endless line",
             0,
-            50 * (BUSY + DEFLATE),
+            50 * (BUSY + DEFLATE + LINE),
             peers::bombs_of_one_line,
         )
     },
