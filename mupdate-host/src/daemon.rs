@@ -22,6 +22,7 @@ use crate::{
     config::Config,
     exit::{Code, Fatal},
     listen::{Listener, Listeners, SocketFiles},
+    manager::{Ask, Manager, Pulse},
     privileges::{self, Account, Reach},
     service::{Service, unopened, unreadable},
     store,
@@ -62,6 +63,10 @@ pub trait Runtime {
     /// The system has no means for it.
     fn serve(&mut self, service: &Arc<Service>, listeners: Vec<Listener>) -> io::Result<()>;
 
+    /// How to find out whether those who accept connections live. Once [`stop_accepting`](Self::stop_accepting) was called,
+    /// there is nobody to be asked.
+    fn ask(&self) -> Ask;
+
     /// Wait for the next signal. From the making of the runtime on none is lost, and the second [`Signal::Stop`]
     /// ends the process at once with [`IMPATIENT`].
     ///
@@ -77,7 +82,21 @@ pub trait Runtime {
 ///
 /// # Errors
 /// What keeps the daemon from starting.
-pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>) -> Result<(), Fatal> {
+pub fn run<R: Runtime>(serve: Serve, runtime: impl FnOnce() -> io::Result<R>) -> Result<(), Fatal> {
+    let manager = Manager::of_environment();
+    let ended = serve_until_stopped(serve, runtime, &manager);
+    if let Err(fatal) = &ended {
+        manager.status(&fatal.message);
+    }
+    ended
+}
+
+fn serve_until_stopped<R: Runtime>(
+    mut serve: Serve,
+    runtime: impl FnOnce() -> io::Result<R>,
+    manager: &Manager,
+) -> Result<(), Fatal> {
+    manager.status("starting");
     let config = &serve.config;
     let account = Account::to_become(config)?;
     privileges::make_nothing_for_others();
@@ -98,7 +117,8 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
     let mut runtime = runtime().map_err(|error| no_means("wait for signals", &error))?;
     let files = Arc::new(files);
     let capacity = capacity(files_allowed, R::FILES);
-    let (service, first_user) = Service::open(config, capacity, dying(serve.program, Arc::clone(&files)))?;
+    let (service, first_user) =
+        Service::open(config, capacity, dying(serve.program, Arc::clone(&files)), manager.progress())?;
     service.metrics.set_program(serve.program);
     let counts = service.store.counts().map_err(|error| unreadable(&error))?;
     runtime.serve(&service, sockets).map_err(|error| no_means("start serving", &error))?;
@@ -137,9 +157,14 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
     if let Some(user) = first_user {
         user.announce(&config.server_name, config.port());
     }
+    let pulse = Pulse::start(manager, &service, runtime.ask())
+        .map_err(|error| no_means("prove that it lives", &error))?;
     while runtime.wait().map_err(|error| no_means("wait for signals", &error))? == Signal::Reload {
+        manager.reloading();
         reload(&mut serve, &service, reach.as_ref());
+        pulse.reloaded();
     }
+    manager.stopping();
     info!(connections = service.connections.count(), "stopping");
     runtime.stop_accepting();
     service.connections.shutdown();
@@ -149,6 +174,7 @@ pub fn run<R: Runtime>(mut serve: Serve, runtime: impl FnOnce() -> io::Result<R>
     if left > 0 {
         warn!(connections = left, "some connections take no farewell and are dropped");
     }
+    pulse.stop();
     service.stop_following();
     service.writer.stop();
     admin.stop(ADMIN_FAREWELL);

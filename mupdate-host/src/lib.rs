@@ -25,6 +25,7 @@ pub mod link;
 pub mod listen;
 pub mod logging;
 pub mod login_cache;
+pub mod manager;
 pub mod metrics;
 pub mod pace;
 pub mod pairs;

@@ -28,7 +28,7 @@ use crate::{
     pace::{Paces, Rate},
     pairs::Pairs,
     permits::Permits,
-    store::{OpenError, Store, StoreError, StoreOptions},
+    store::{OpenError, Progress, Store, StoreError, StoreOptions},
     tls::Tls,
     upstream::Upstream,
     users::{self, FirstUser, Users},
@@ -107,7 +107,8 @@ impl Service {
     /// Open the directory and everything around it. At the first start a user is made.
     ///
     /// `capacity` is how many connections the system has means for, whatever the configuration allows.
-    /// `on_fatal` is called, with one line, when the process must end because nobody knows what is on the disk.
+    /// `on_fatal` is called, with one line, when the process must end because nobody knows what is on the disk. `progress`
+    /// hears how far the look at the database has come, which may take minutes where it is large.
     ///
     /// # Errors
     /// What the operator has to know before the daemon can start. The store comes first: if it cannot be opened,
@@ -116,6 +117,7 @@ impl Service {
         config: &Config,
         capacity: usize,
         on_fatal: Box<dyn FnOnce(&str) + Send>,
+        progress: Progress,
     ) -> Result<(Arc<Self>, Option<FirstUser>), Fatal> {
         let tls = Tls::load(config, None)?;
         let options = StoreOptions {
@@ -124,6 +126,7 @@ impl Service {
             tombstones: config.store.tombstones,
             journal: config.store.journal,
             orders: config.orders.clone(),
+            progress,
         };
         let store = Store::open(&config.data_dir, options).map_err(|error| unopened(&error))?;
         let first_user = users::first_start(&config.data_dir)?;

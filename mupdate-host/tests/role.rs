@@ -19,6 +19,7 @@ use mupdate_host::{
     config::Config,
     inbox::Inbox,
     service::Service,
+    store::Progress,
     writer::{Job, Origin},
 };
 use mupdate_proto::{Location, MailboxName, Role};
@@ -33,7 +34,7 @@ fn open(folder: &Path, authority: &str, port: u16) -> Arc<Service> {
         folder.display()
     );
     let config = Config::parse(&text).expect("settings");
-    Service::open(&config, 10, Box::new(|text| panic!("{text}"))).expect("a service").0
+    Service::open(&config, 10, Box::new(|text| panic!("{text}")), Progress::default()).expect("a service").0
 }
 
 fn close(service: &Arc<Service>) {

@@ -70,7 +70,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn options() -> StoreOptions {
     let orders = Orders::from([(server("be2"), Order::Octet), (server("be3"), Order::Dot)]);
-    StoreOptions { map_size: 4 << 20, max_readers: 16, tombstones: 5, journal: 20, orders }
+    StoreOptions {
+        map_size: 4 << 20,
+        max_readers: 16,
+        tombstones: 5,
+        journal: 20,
+        orders,
+        ..StoreOptions::default()
+    }
 }
 
 fn line((mailbox, record): (&MailboxName, &Record)) -> Line {

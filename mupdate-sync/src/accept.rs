@@ -1,8 +1,11 @@
 //! Accepting connections, a thread a listener.
 
 use std::{
-    io,
-    sync::Arc,
+    io, mem,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -11,6 +14,7 @@ use mupdate_host::{
     connections::Place,
     link::Peer,
     listen::{self, Entrance, Exhaustion, Listener},
+    manager::Answer,
     service::{Service, refuse},
     wake::{Seen, Wake},
 };
@@ -23,12 +27,46 @@ use crate::connection;
 /// Octets of stack that a connection needs at most; a page of it is used by most.
 const STACK: usize = 256 * 1024;
 
-/// Accept until woken by `stop`; each connection becomes a thread of its own.
-pub fn accept(listener: &Listener, service: &Arc<Service>, stop: &Wake) {
+/// What a listener's thread is told by others.
+pub struct Orders {
+    wake: Wake,
+    stop: AtomicBool,
+    /// What to let go of, to show that it lives.
+    asked: Mutex<Vec<Answer>>,
+}
+
+impl Orders {
+    /// # Errors
+    /// No file descriptor is left.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { wake: Wake::new()?, stop: AtomicBool::new(false), asked: Mutex::default() })
+    }
+
+    /// Accept nobody else, and end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.wake.wake();
+    }
+
+    /// Have it let go of this.
+    pub fn ask(&self, answer: Answer) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
+        self.wake.wake();
+    }
+
+    /// Tell whoever asked; true: it is time to end.
+    fn heed(&self) -> bool {
+        drop(mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner)));
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Accept until told to stop; each connection becomes a thread of its own.
+pub fn accept(listener: &Listener, service: &Arc<Service>, orders: &Orders) {
     let mut exhaustion = Exhaustion::default();
     // What wakes the next connection's thread is made before: a connection that is taken can be served.
     let mut next = None;
-    loop {
+    while !orders.heed() {
         let accepted = wake(&mut next).and_then(|wake| Ok((listen::accept(&listener.socket)?, wake)));
         let pause = match accepted {
             Ok(((socket, peer), wake)) => {
@@ -42,28 +80,24 @@ pub fn accept(listener: &Listener, service: &Arc<Service>, stop: &Wake) {
                 None => continue,
             },
         };
-        let stopped = match pause {
-            None => stop.wait(&listener.socket, PollFlags::IN, None).or_else(|error| {
+        let waited = match pause {
+            None => orders.wake.wait(&listener.socket, PollFlags::IN, None).or_else(|error| {
                 exhaustion.cannot_wait(&error, Instant::now());
-                rest(stop, listener, listen::PAUSE)
+                rest(&orders.wake, listener, listen::PAUSE)
             }),
-            Some(pause) => rest(stop, listener, pause),
+            Some(pause) => rest(&orders.wake, listener, pause),
         };
-        match stopped {
-            Ok(seen) if seen.woken => return,
-            Ok(_) => {}
-            Err(error) => {
-                exhaustion.cannot_wait(&error, Instant::now());
-                // What rests here needs nothing of what poll(2) may be short of.
-                thread::park_timeout(listen::PAUSE);
-            }
+        if let Err(error) = waited {
+            exhaustion.cannot_wait(&error, Instant::now());
+            // What rests here needs nothing of what poll(2) may be short of.
+            thread::park_timeout(listen::PAUSE);
         }
     }
 }
 
 /// Look away from the listener for this time, or until woken.
-fn rest(stop: &Wake, listener: &Listener, pause: Duration) -> io::Result<Seen> {
-    stop.wait(&listener.socket, PollFlags::empty(), Some(Instant::now() + pause))
+fn rest(wake: &Wake, listener: &Listener, pause: Duration) -> io::Result<Seen> {
+    wake.wait(&listener.socket, PollFlags::empty(), Some(Instant::now() + pause))
 }
 
 /// The one that waits to be used, made if there is none.

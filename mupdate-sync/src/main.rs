@@ -7,17 +7,22 @@ mod accept;
 mod connection;
 mod signal;
 
-use std::{io, process::ExitCode, sync::Arc, thread};
+use std::{
+    io, mem,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
 
 use mupdate_host::{
     cli,
     daemon::{self, Runtime, Signal},
     listen::Listener,
+    manager::Ask,
     service::Service,
-    wake::Wake,
 };
 
-use crate::signal::Signals;
+use crate::{accept::Orders, signal::Signals};
 
 fn main() -> ExitCode {
     cli::main("mupdated-sync", |command| daemon::run(command, Threads::new))
@@ -26,13 +31,13 @@ fn main() -> ExitCode {
 /// The runtime of threads.
 struct Threads {
     signals: Signals,
-    /// What ends the thread of each listener.
-    acceptors: Vec<Arc<Wake>>,
+    /// How the thread of each listener is spoken to.
+    acceptors: Arc<Mutex<Vec<Arc<Orders>>>>,
 }
 
 impl Threads {
     fn new() -> io::Result<Self> {
-        Ok(Self { signals: Signals::new()?, acceptors: Vec::new() })
+        Ok(Self { signals: Signals::new()?, acceptors: Arc::default() })
     }
 }
 
@@ -42,14 +47,25 @@ impl Runtime for Threads {
 
     fn serve(&mut self, service: &Arc<Service>, listeners: Vec<Listener>) -> io::Result<()> {
         for listener in listeners {
-            let stop = Arc::new(Wake::new()?);
-            self.acceptors.push(Arc::clone(&stop));
+            let orders = Arc::new(Orders::new()?);
+            self.acceptors.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&orders));
             let service = Arc::clone(service);
             thread::Builder::new()
                 .name("accept".into())
-                .spawn(move || accept::accept(&listener, &service, &stop))?;
+                .spawn(move || accept::accept(&listener, &service, &orders))?;
         }
         Ok(())
+    }
+
+    fn ask(&self) -> Ask {
+        let acceptors = Arc::clone(&self.acceptors);
+        Box::new(move |answer| {
+            let acceptors = acceptors.lock().unwrap_or_else(PoisonError::into_inner);
+            for orders in acceptors.iter() {
+                orders.ask(answer());
+            }
+            acceptors.len()
+        })
     }
 
     fn wait(&mut self) -> io::Result<Signal> {
@@ -57,8 +73,9 @@ impl Runtime for Threads {
     }
 
     fn stop_accepting(&mut self) {
-        for stop in self.acceptors.drain(..) {
-            stop.wake();
+        let acceptors = mem::take(&mut *self.acceptors.lock().unwrap_or_else(PoisonError::into_inner));
+        for orders in acceptors {
+            orders.stop();
         }
     }
 }

@@ -12,7 +12,9 @@
 //! - [`http`]: a client of the admin interface;
 //! - [`history`]: what clients know, and whether what is found afterwards can be;
 //! - [`load`]: clients that put a daemon under load until it ends;
-//! - [`preload`]: directories that are full from the start.
+//! - [`preload`]: directories that are full from the start;
+//! - [`shim`]: faults under a daemon, on demand;
+//! - [`notify`]: a service manager, as far as a daemon sees of it.
 
 pub mod client;
 pub mod cyrus_sasl;
@@ -21,9 +23,11 @@ pub mod deflate;
 pub mod history;
 pub mod http;
 pub mod load;
+pub mod notify;
 pub mod player;
 pub mod preload;
 pub mod script;
+pub mod shim;
 pub mod simulation;
 pub mod tls;
 pub mod tool;

@@ -8,12 +8,10 @@ use mupdate_tests::{
     daemon::{Daemon, Kind, Launch},
     history::History,
     load::{Load, Shape, Told, compare},
-};
-
-use crate::{
-    power,
     shim::{Phase, Shim},
 };
+
+use crate::power;
 
 const SHAPE: Shape = Shape { writers: 16, subscribers: 2, depth: 32 };
 

@@ -9,7 +9,6 @@ mod crashes;
 mod faults;
 mod power;
 mod sandbox;
-mod shim;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{config::Config, users};
+use crate::{config::Config, store::Progress, users};
 
 const REMOTE: &str = "192.0.2.1:4000";
 
@@ -21,7 +21,8 @@ impl Host {
         let dir = tempfile::tempdir().expect("a directory");
         users::add(dir.path(), "murder", b"secret", &users::NewKeys::default()).expect("a user");
         let config = Config { data_dir: dir.path().into(), ..Config::parse(settings).expect("settings") };
-        let (service, _) = Service::open(&config, 100, Box::new(|_| {})).expect("a service");
+        let (service, _) =
+            Service::open(&config, 100, Box::new(|_| {}), Progress::default()).expect("a service");
         Self { service, _dir: dir }
     }
 

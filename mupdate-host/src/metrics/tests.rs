@@ -11,6 +11,7 @@ use crate::{
     inbox::Inbox,
     link::{Link, Peer},
     listen::Entrance,
+    store::Progress,
     users,
 };
 
@@ -26,7 +27,8 @@ impl Host {
         let dir = tempfile::tempdir().expect("a directory");
         users::add(dir.path(), "murder", b"secret", &users::NewKeys::default()).expect("a user");
         let config = Config { data_dir: dir.path().into(), ..Config::parse("").expect("settings") };
-        let (service, _) = Service::open(&config, 20_000, Box::new(|_| {})).expect("a service");
+        let (service, _) =
+            Service::open(&config, 20_000, Box::new(|_| {}), Progress::default()).expect("a service");
         Self { service, _dir: dir }
     }
 

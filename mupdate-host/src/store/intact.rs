@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::error::Found;
+use super::{Progress, error::Found};
 
 /// The page that a description of LMDB's file starts with; its own pages may be larger.
 const SMALLEST_PAGE: usize = 4096;
@@ -43,8 +43,11 @@ const NO_PAGE: u64 = u64::MAX;
 /// Levels of a tree; no file that fits on a disk has as many.
 const DEEPEST: u16 = 32;
 
+/// Pages between two words of how far the look has come.
+const TOLD_EVERY: u64 = 4096;
+
 /// What is wrong with the file; `None` if nothing is, or if it is not in a form that this machine writes.
-pub(super) fn look(path: &Path) -> io::Result<Option<Found>> {
+pub(super) fn look(path: &Path, progress: &Progress) -> io::Result<Option<Found>> {
     // The layout differs where addresses are shorter, and there LMDB is taken at its word.
     if cfg!(not(target_pointer_width = "64")) {
         return Ok(None);
@@ -55,7 +58,15 @@ pub(super) fn look(path: &Path) -> io::Result<Option<Found>> {
     let newest = if metas[1].transaction > metas[0].transaction { &metas[1] } else { &metas[0] };
     let pages = length / newest.page_size as u64;
     let seen = vec![0; usize::try_from(pages / 64 + 1).unwrap_or(0)];
-    let mut walk = Walk { file: &file, page_size: newest.page_size, last: newest.last, pages, seen };
+    let mut walk = Walk {
+        file: &file,
+        page_size: newest.page_size,
+        last: newest.last,
+        pages,
+        seen,
+        looked: 0,
+        progress,
+    };
     for table in newest.tables {
         match walk.table(table) {
             Ok(()) => {}
@@ -63,6 +74,7 @@ pub(super) fn look(path: &Path) -> io::Result<Option<Found>> {
             Err(Stop::Io(error)) => return Err(error),
         }
     }
+    progress.tell(pages, pages);
     Ok(None)
 }
 
@@ -130,6 +142,9 @@ struct Walk<'f> {
     pages: u64,
     /// A bit for each of them: nothing may be reached twice.
     seen: Vec<u64>,
+    /// Pages that were reached.
+    looked: u64,
+    progress: &'f Progress,
 }
 
 impl Walk<'_> {
@@ -196,6 +211,11 @@ impl Walk<'_> {
                 Some(word) if *word & bit == 0 => *word |= bit,
                 _ => return Err(Stop::Damaged(page)),
             }
+        }
+        let before = self.looked / TOLD_EVERY;
+        self.looked += count;
+        if self.looked / TOLD_EVERY > before {
+            self.progress.tell(self.looked.min(self.pages - 1), self.pages);
         }
         Ok(())
     }
@@ -281,7 +301,7 @@ mod tests {
     fn judge(dir: &TempDir, octets: &[u8]) -> Option<Found> {
         let path = dir.path().join("copy");
         fs::write(&path, octets).expect("written");
-        look(&path).expect("it can be read")
+        look(&path, &Progress::default()).expect("it can be read")
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod lock;
 mod occupied;
 mod page;
 mod place;
+mod progress;
 mod read;
 mod reannounce;
 mod record;
@@ -45,6 +46,7 @@ pub use entries::{Entries, Entry};
 pub use error::{CommitError, Found, Obstacle, OpenError, StoreError};
 pub use occupied::Occupied;
 pub use page::Pager;
+pub use progress::Progress;
 pub use reannounce::Reannounce;
 pub use sink::RowSink;
 pub use write::WriteTxn;
@@ -76,13 +78,22 @@ pub struct StoreOptions {
     pub journal: u64,
     /// The orders of servers that need not be learned. See [`Store::set_orders`].
     pub orders: Orders,
+    /// Who hears how far the look at the data file has come.
+    pub progress: Progress,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
         // 16 GiB, where so much can be addressed.
         let map_size = usize::try_from(16_u64 << 30).unwrap_or(1 << 30);
-        Self { map_size, max_readers: 8192, tombstones: 65_536, journal: 100_000, orders: Orders::new() }
+        Self {
+            map_size,
+            max_readers: 8192,
+            tombstones: 65_536,
+            journal: 100_000,
+            orders: Orders::new(),
+            progress: Progress::default(),
+        }
     }
 }
 
@@ -138,7 +149,7 @@ impl Store {
         // A lock file is there if a daemon ever was. What that one may be writing must not be looked at; and
         // where none ever was, nothing must be made before it is known what is there.
         let claim = Claim::take_existing(dir)?;
-        let contents = look(dir, options.map_size)?;
+        let contents = look(dir, options.map_size, &options.progress)?;
         if let Contents::Other(found) = contents {
             return Err(OpenError::format(dir, found));
         }
@@ -305,14 +316,15 @@ impl fmt::Debug for Store {
 }
 
 /// What is in a data directory, found out without changing it.
-fn look(dir: &Path, map_size: usize) -> Result<Contents, OpenError> {
+fn look(dir: &Path, map_size: usize, progress: &Progress) -> Result<Contents, OpenError> {
     match fs::metadata(dir.join(DATA_FILE)) {
         Ok(data) if data.len() > 0 => {}
         Ok(_) => return Ok(Contents::Nothing),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Contents::Nothing),
         Err(error) => return Err(OpenError::io(dir, error)),
     }
-    if let Some(found) = intact::look(&dir.join(DATA_FILE)).map_err(|error| OpenError::io(dir, error))? {
+    let found = intact::look(&dir.join(DATA_FILE), progress).map_err(|error| OpenError::io(dir, error))?;
+    if let Some(found) = found {
         return Ok(Contents::Other(found));
     }
     env::look(dir, map_size)

@@ -85,6 +85,8 @@ pub enum Job {
     Edits(Edits),
     /// Remember something about this daemon, and perhaps become something else.
     Remember(Remember),
+    /// Do nothing, behind what was submitted before, and say so: for whoever wants to know whether the writer lives.
+    Nothing(Done),
     /// Remember something, some time soon. Not answered.
     Note(Memo),
 }
@@ -148,9 +150,16 @@ pub struct WriterStats {
     pub decisions: Decisions,
     /// How long it took.
     pub times: Times,
+    /// Records looked at by jobs that may be large, one at a time.
+    steps: AtomicU64,
 }
 
 impl WriterStats {
+    /// Something that grows while the writer is at a large job.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
     fn add(counter: &AtomicU64, by: usize) {
         counter.fetch_add(by as u64, Ordering::Relaxed);
     }
@@ -299,6 +308,7 @@ fn decline(job: Job, stats: &WriterStats) {
         Job::Edits(Edits { done, .. }) | Job::Remember(Remember { done, .. }) => {
             done.say(Err(TEXT.to_owned()))
         }
+        Job::Nothing(done) => done.say(Err(TEXT.to_owned())),
         Job::Note(_) => {}
     }
 }
@@ -372,6 +382,7 @@ impl Work {
             }
             Message::Job(Job::Edits(edits)) => waiting.add_order(Order::Edits(edits)),
             Message::Job(Job::Remember(remember)) => waiting.add_order(Order::Remember(remember)),
+            Message::Job(Job::Nothing(done)) => waiting.add_order(Order::Nothing(done)),
             Message::Order(order) => self.orders.push_back(order),
             Message::Job(Job::Note(_)) => debug_assert!(false, "notes do not come through the queue"),
             Message::Memos => {

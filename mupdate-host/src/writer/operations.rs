@@ -129,15 +129,15 @@ impl Work {
         let staged = match &order.operation {
             Operation::Release(names) => {
                 txn.author(principal, peer, Deed::Release);
-                release(&mut txn, &mut batch, names)?
+                release(&mut txn, &mut batch, names, &self.stats)?
             }
             Operation::Restore { planned_at, records } => {
                 txn.author(principal, peer, Deed::Undo);
-                restore(&mut txn, &mut batch, *planned_at, records)?
+                restore(&mut txn, &mut batch, *planned_at, records, &self.stats)?
             }
             Operation::Import { planned_at, records } => {
                 txn.author(principal, peer, Deed::Import);
-                restore(&mut txn, &mut batch, *planned_at, records)?
+                restore(&mut txn, &mut batch, *planned_at, records, &self.stats)?
             }
             Operation::Drain { server, draining } => drain(&mut txn, server, *draining)?,
         };
@@ -188,9 +188,11 @@ fn release(
     txn: &mut WriteTxn<'_>,
     batch: &mut Batch<usize>,
     names: &[(MailboxName, Revision)],
+    stats: &WriterStats,
 ) -> Result<Staged, StoreError> {
     let (mut released, mut left) = (Vec::new(), Vec::new());
     for (mailbox, seen_at) in names {
+        WriterStats::add(&stats.steps, 1);
         let reason = match (txn.get(mailbox), txn.revision_of(mailbox)) {
             (Err(StoreError::NameTooLong), _) | (Ok(None), _) => "it is not reserved",
             (Err(error), _) | (_, Err(error)) => return Err(error),
@@ -212,6 +214,7 @@ fn restore(
     batch: &mut Batch<usize>,
     planned_at: Revision,
     records: &[(MailboxName, Option<Record>)],
+    stats: &WriterStats,
 ) -> Result<Staged, StoreError> {
     let planned: BTreeSet<&MailboxName> = records.iter().map(|(mailbox, _)| mailbox).collect();
     let mut changed = None;
@@ -228,6 +231,7 @@ fn restore(
         return Ok(Err(format!("{mailbox} has been changed since the plan was made: make it anew")));
     }
     for (mailbox, record) in records {
+        WriterStats::add(&stats.steps, 1);
         batch.set(txn, &Edit { mailbox: mailbox.clone(), record: record.clone() }, 0)?;
     }
     Ok(Ok(Operated::Restored(batch.len())))

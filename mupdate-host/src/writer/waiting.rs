@@ -7,7 +7,7 @@ use mupdate_core::directory::Action;
 use mupdate_core::server::Ticket;
 
 use super::Origin;
-use super::edits::{Edits, Remember};
+use super::edits::{Done, Edits, Remember};
 use super::round::Round;
 use crate::feeds::SharedFeed;
 use crate::inbox::Inbox;
@@ -37,6 +37,7 @@ pub(super) struct Barrier {
 pub(super) enum Order {
     Edits(Edits),
     Remember(Remember),
+    Nothing(Done),
 }
 
 /// Changes that wait, and whose turn it is.

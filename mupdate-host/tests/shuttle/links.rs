@@ -11,6 +11,7 @@ use mupdate_host::inbox::Inbox;
 use mupdate_host::link::{Link, Peer};
 use mupdate_host::listen::Entrance;
 use mupdate_host::service::Service;
+use mupdate_host::store::Progress;
 use shuttle::sync::mpsc::{Receiver, sync_channel};
 use shuttle::thread;
 
@@ -99,7 +100,7 @@ fn service() -> (tempfile::TempDir, Arc<Service>) {
     fs::write(dir.path().join("users"), USERS).expect("a file");
     let config = Config { data_dir: dir.path().into(), ..Config::parse(SETTINGS).expect("settings") };
     let on_fatal = Box::new(|text: &str| panic!("the writer gave up: {text}"));
-    let (service, _) = Service::open(&config, 100, on_fatal).expect("a service");
+    let (service, _) = Service::open(&config, 100, on_fatal, Progress::default()).expect("a service");
     (dir, service)
 }
 

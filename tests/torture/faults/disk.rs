@@ -12,10 +12,11 @@ use mupdate_tests::{
     daemon::{DEADLINE, Daemon, Kind, Launch},
     history::History,
     load::{Load, compare},
+    shim::Phase,
 };
 
 use super::{SHAPE, login, refusal, shimmed};
-use crate::{sandbox::Mount, shim::Phase};
+use crate::sandbox::Mount;
 
 /// A small disk: the daemon's files and a few hundred mailboxes.
 const DISK: u64 = 8 << 20;

@@ -4,11 +4,11 @@ use mupdate_tests::{
     daemon::Kind,
     history::History,
     load::{Load, compare},
+    shim::Call,
 };
 use rustix::io::Errno;
 
 use super::{SHAPE, broken_under_load, login, shimmed};
-use crate::shim::Call;
 
 /// Exits with 74 (`EX_IOERR`) and says why, when such a call fails amid load.
 fn ends_with_its_reason(kind: Kind, call: Call, error: Errno, words: &str) {

@@ -15,9 +15,8 @@ use mupdate_tests::{
     daemon::{Daemon, Kind, Launch},
     history::History,
     load::{Load, SETTINGS, Shape, compare},
+    shim::Shim,
 };
-
-use crate::shim::Shim;
 
 /// What a test needs of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

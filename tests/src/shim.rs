@@ -1,4 +1,4 @@
-//! The other side of `shim.c`: builds it, and says which faults a daemon meets.
+//! Faults on demand under a daemon: the other side of `shim.c`, which is built here.
 
 use std::{
     ffi::OsString,
@@ -11,8 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mupdate_tests::daemon::{DEADLINE, Launch};
 use tempfile::TempDir;
+
+use crate::daemon::{DEADLINE, Launch};
 
 /// The numbers that the shim shares with us: the same list is in `shim.c`.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +65,9 @@ pub struct Shim {
 
 impl Shim {
     /// One that lets everything pass.
+    ///
+    /// # Panics
+    /// The system refuses.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let path = folder.path().join("control");
@@ -74,6 +78,9 @@ impl Shim {
     }
 
     /// Puts it under the daemon of this data directory.
+    ///
+    /// # Panics
+    /// It cannot be compiled.
     pub fn under(&self, launch: &mut Launch, data_dir: &Path) {
         let pairs: [(&str, PathBuf); 3] = [
             ("LD_PRELOAD", library().to_owned()),
@@ -118,6 +125,9 @@ impl Shim {
     }
 
     /// Every sync takes longer by this.
+    ///
+    /// # Panics
+    /// The time is some thousand years.
     pub fn delay(&self, time: Duration) {
         self.set(Slot::Delay, i64::try_from(time.as_micros()).expect("short"));
     }
@@ -176,13 +186,19 @@ impl Shim {
     }
 }
 
+impl Default for Shim {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The shim as a library, compiled once.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = LIBRARY.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let path = folder.path().join("shim.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("torture/shim.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/shim.c");
         let status = Command::new("cc")
             .args(["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-o"])
             .args([&path, &source])
