@@ -1,5 +1,7 @@
 //! `completions`, `man`: what shells and `man` know of the tool.
 
+mod settings;
+
 use std::{fs, path::PathBuf};
 
 use clap::{Args, CommandFactory};
@@ -29,7 +31,7 @@ pub(super) fn completions(options: &Completions, session: &mut Session<'_>) -> R
     session.out.raw(&script)
 }
 
-/// A page for each command of the tool, and for both daemons.
+/// A page for each command of the tool, for both daemons, and for their settings.
 pub(super) fn man(options: &Man) -> Result<(), Fail> {
     let dir = &options.dir;
     let daemons = ["mupdated", "mupdated-sync"].map(mupdate_host::cli::command);
@@ -39,5 +41,6 @@ pub(super) fn man(options: &Man) -> Result<(), Fail> {
                 .chain(daemons)
                 .try_for_each(|command| clap_mangen::generate_to(command, dir))
         })
+        .and_then(|()| fs::write(dir.join("mupdated.toml.5"), settings::page()))
         .map_err(|error| Fail::write(dir, &error))
 }
