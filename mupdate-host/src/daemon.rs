@@ -101,9 +101,10 @@ fn serve_until_stopped<R: Runtime>(
     let account = Account::to_become(config)?;
     privileges::make_nothing_for_others();
     let files_allowed = raise_open_files();
-    let Listeners { sockets, addresses, mut files } = Listeners::bind(&config.listen, &config.listen_tls)?;
+    let Listeners { sockets, addresses, mut files } =
+        Listeners::bind(&config.listen, &config.listen_tls, &mut serve.passed)?;
     store::make_dir(&config.data_dir).map_err(|error| unopened(&error))?;
-    let admin = AdminListeners::bind(config, &mut files)?;
+    let admin = AdminListeners::bind(config, &mut files, &mut serve.passed)?;
     give_up_root(account.as_ref(), config, &files)?;
     for warning in privileges::data_dir_warnings(&config.data_dir) {
         warn!("{warning}");
@@ -155,7 +156,7 @@ fn serve_until_stopped<R: Runtime>(
         warn!("{warning}");
     }
     if let Some(user) = first_user {
-        user.announce(&config.server_name, config.port());
+        user.announce(&config.server_name, serve.passed.with(config).port());
     }
     let pulse = Pulse::start(manager, &service, runtime.ask())
         .map_err(|error| no_means("prove that it lives", &error))?;

@@ -19,6 +19,7 @@ use crate::{
     config::ListenAddr,
     exit::{Code, Fatal},
     link::Peer,
+    manager::{Passed, Purpose},
 };
 
 /// Connections that may wait to be accepted. After a restart all frontends and backends come at once.
@@ -67,17 +68,21 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Bind all of them. They do not block.
+    /// Take those that were passed, and bind all others. They do not block.
     ///
     /// # Errors
     /// The first that cannot be bound; the others are given back.
-    pub fn bind(plain: &[ListenAddr], tls: &[ListenAddr]) -> Result<Self, Fatal> {
+    pub fn bind(plain: &[ListenAddr], tls: &[ListenAddr], passed: &mut Passed) -> Result<Self, Fatal> {
         let mut listeners = Self::default();
-        for address in plain {
-            listeners.bind_one(address, Entrance::Plain)?;
-        }
-        for address in tls {
-            listeners.bind_one(address, Entrance::Tls)?;
+        let both = [(Purpose::Plain, Entrance::Plain, plain), (Purpose::Tls, Entrance::Tls, tls)];
+        for (purpose, entrance, configured) in both {
+            let left: Vec<_> = configured.iter().filter(|address| !passed.covers(address)).collect();
+            for (socket, name) in passed.take(purpose) {
+                listeners.add(socket, name, entrance);
+            }
+            for address in left {
+                listeners.bind_one(address, entrance)?;
+            }
         }
         Ok(listeners)
     }
@@ -87,13 +92,17 @@ impl Listeners {
             ListenAddr::Tcp(address) => bind_tcp(*address),
             ListenAddr::Unix(path) => bind_unix(path, &mut self.files),
         };
-        let (socket, mut name) = bound.map_err(|error| refused(address, &error, "--listen"))?;
+        let (socket, name) = bound.map_err(|error| refused(address, &error, "--listen"))?;
+        self.add(socket, name, entrance);
+        Ok(())
+    }
+
+    fn add(&mut self, socket: Socket, mut name: String, entrance: Entrance) {
         if entrance == Entrance::Tls {
             name.push_str("/tls");
         }
         self.addresses.push(name);
         self.sockets.push(Listener { socket, entrance });
-        Ok(())
     }
 }
 
@@ -259,8 +268,9 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named() {
-        let first = Listeners::bind(&[tcp("127.0.0.1:0")], &[]).expect("bind");
-        let fatal = Listeners::bind(&[tcp(&first.addresses[0])], &[]).expect_err("taken");
+        let first = Listeners::bind(&[tcp("127.0.0.1:0")], &[], &mut Passed::default()).expect("bind");
+        let fatal =
+            Listeners::bind(&[tcp(&first.addresses[0])], &[], &mut Passed::default()).expect_err("taken");
         assert_eq!(fatal.code, Code::Unavailable);
         assert!(fatal.message.contains(&first.addresses[0]), "{fatal}");
     }
@@ -272,9 +282,9 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&path).expect("bind"));
         assert!(path.exists(), "left behind");
         let address = [ListenAddr::Unix(path.clone())];
-        let live = Listeners::bind(&address, &[]).expect("replaces the stale one");
+        let live = Listeners::bind(&address, &[], &mut Passed::default()).expect("replaces the stale one");
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, UNIX_MODE);
-        let fatal = Listeners::bind(&address, &[]).expect_err("somebody listens");
+        let fatal = Listeners::bind(&address, &[], &mut Passed::default()).expect_err("somebody listens");
         assert_eq!(fatal.code, Code::Unavailable);
         assert!(path.exists());
         drop(live);
@@ -286,7 +296,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("tempdir");
         let path = directory.path().join("mail");
         fs::write(&path, "precious").expect("write");
-        Listeners::bind(&[ListenAddr::Unix(path.clone())], &[]).expect_err("no socket");
+        Listeners::bind(&[ListenAddr::Unix(path.clone())], &[], &mut Passed::default())
+            .expect_err("no socket");
         assert_eq!(fs::read(&path).expect("still there"), b"precious");
     }
 }

@@ -1,6 +1,6 @@
 //! Where the admin interface is listened for.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use socket2::Socket;
 use tracing::error;
@@ -9,6 +9,7 @@ use crate::{
     config::{Config, ListenAddr},
     exit::Fatal,
     listen::{self, SocketFiles},
+    manager::{Passed, Purpose},
 };
 
 /// The longest path of a Unix socket, on any system.
@@ -24,19 +25,23 @@ pub struct AdminListeners {
 }
 
 impl AdminListeners {
-    /// Bind what `admin.listen` names, once the data directory is there.
+    /// Take what was passed and bind what else `admin.listen` names, once the data directory is there.
     ///
     /// A socket in the data directory, which is the default, is done without if it cannot be had: mail is to be served
     /// on a full disk, too, and what is wrong with the directory itself will be told by who opens it.
     ///
     /// # Errors
     /// Another one cannot be bound.
-    pub fn bind(config: &Config, files: &mut SocketFiles) -> Result<Self, Fatal> {
+    pub fn bind(config: &Config, files: &mut SocketFiles, passed: &mut Passed) -> Result<Self, Fatal> {
         let mut listeners = Self::default();
-        for address in &config.admin.listen {
-            let bound = match address {
-                ListenAddr::Tcp(address) => listen::bind_tcp(*address),
-                ListenAddr::Unix(path) => listen::bind_unix(&resolved(&config.data_dir, path), files),
+        let resolved = |address| resolved(&config.data_dir, address);
+        let left: Vec<_> =
+            config.admin.listen.iter().filter(|address| !passed.covers(&resolved(address))).collect();
+        (listeners.sockets, listeners.addresses) = passed.take(Purpose::Admin).into_iter().unzip();
+        for address in left {
+            let bound = match resolved(address) {
+                ListenAddr::Tcp(address) => listen::bind_tcp(address),
+                ListenAddr::Unix(path) => listen::bind_unix(&path, files),
             };
             match bound {
                 Ok((socket, name)) => {
@@ -58,13 +63,14 @@ fn is_relative(address: &ListenAddr) -> bool {
 }
 
 /// Relative paths count from the data directory. One that is too long there may be short enough from here.
-fn resolved(data_dir: &Path, path: &Path) -> PathBuf {
+pub(crate) fn resolved(data_dir: &Path, address: &ListenAddr) -> ListenAddr {
+    let ListenAddr::Unix(path) = address else { return address.clone() };
     let full = data_dir.join(path.strip_prefix(".").unwrap_or(path));
     let here = std::env::current_dir().ok();
-    match here.as_deref().and_then(|here| full.strip_prefix(here).ok()) {
+    ListenAddr::Unix(match here.as_deref().and_then(|here| full.strip_prefix(here).ok()) {
         Some(short) if full.as_os_str().len() > LONGEST => short.to_owned(),
         _ => full,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -81,7 +87,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut files = SocketFiles::default();
         let config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
-        let bound = AdminListeners::bind(&config, &mut files).expect("bound");
+        let bound = AdminListeners::bind(&config, &mut files, &mut Passed::default()).expect("bound");
         let path = dir.path().join("admin.sock");
         assert_eq!((bound.sockets.len(), bound.addresses), (1, vec![path.display().to_string()]));
         assert!(path.exists());
@@ -95,13 +101,15 @@ mod tests {
         let mut files = SocketFiles::default();
         let missing = dir.path().join("missing");
         let bound =
-            AdminListeners::bind(&config(&missing, "'./admin.sock'"), &mut files).expect("done without");
+            AdminListeners::bind(&config(&missing, "'./admin.sock'"), &mut files, &mut Passed::default())
+                .expect("done without");
         assert!(bound.sockets.is_empty());
         let there = format!("'{}/admin.sock'", missing.display());
-        let fatal =
-            AdminListeners::bind(&config(dir.path(), &there), &mut files).expect_err("not done without");
+        let fatal = AdminListeners::bind(&config(dir.path(), &there), &mut files, &mut Passed::default())
+            .expect_err("not done without");
         assert!(fatal.message.contains("[admin] listen"), "{fatal}");
-        let none = AdminListeners::bind(&config(dir.path(), ""), &mut files).expect("nothing to do");
+        let none = AdminListeners::bind(&config(dir.path(), ""), &mut files, &mut Passed::default())
+            .expect("nothing to do");
         assert!(none.sockets.is_empty());
     }
 }

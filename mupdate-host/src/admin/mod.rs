@@ -19,6 +19,8 @@ pub use self::{
     server::{AdminServer, Who},
 };
 
+pub(crate) use self::listeners::resolved;
+
 use std::{
     path::PathBuf,
     sync::Arc,

@@ -8,6 +8,7 @@ use crate::auth::saslauthd_warning;
 use crate::config::{Config, ConfigError, roles};
 use crate::exit::{Code, Fatal};
 use crate::fuses::{self, Blown, words};
+use crate::manager::{Passed, Purpose};
 use crate::privileges::{self, Account};
 use crate::tls::{Remark, Tls};
 use crate::users::{self, Users, UsersError};
@@ -29,7 +30,9 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
     };
     let file = source.file.as_deref().unwrap_or(Path::new("no file, the defaults"));
     write(out, format_args!("# In force ({}):\n{config}", file.display()))?;
-    for warning in config.warnings() {
+    let passed = Passed::of_environment(&config)?;
+    list_listeners(&config, &passed, out)?;
+    for warning in passed.with(&config).warnings() {
         write(out, format_args!("# Warning: {warning}\n"))?;
     }
     // What cannot be read keeps the daemon from starting; that is told when it does.
@@ -75,6 +78,18 @@ pub(super) fn run(source: &Source, out: &mut impl Write) -> Result<(), Fatal> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Tells what will be listened on, and what for.
+fn list_listeners(config: &Config, passed: &Passed, out: &mut impl Write) -> Result<(), Fatal> {
+    for (purpose, address) in passed.list() {
+        let name = purpose.name();
+        write(out, format_args!("# Listens on {address} ({name}), which the service manager passes\n"))?;
+    }
+    for (purpose, address) in Purpose::of_config(config).filter(|(_, address)| !passed.covers(address)) {
+        write(out, format_args!("# Listens on {address} ({})\n", purpose.name()))?;
+    }
+    Ok(())
 }
 
 /// Looks at the files that are named.

@@ -22,6 +22,7 @@ use tracing::warn;
 use crate::config::{Config, ConfigError, ListenAddr, Overrides};
 use crate::exit::{Code, Fatal};
 use crate::logging::{self, LogHandle, LogSettings};
+use crate::manager::Passed;
 use crate::scram::{BOUNDS, Hash, ITERATIONS};
 
 /// What a daemon needs to serve.
@@ -35,6 +36,8 @@ pub struct Serve {
     pub source: Source,
     /// Changes the log's levels.
     pub log: LogHandle,
+    /// Sockets that the service manager has made.
+    pub passed: Passed,
 }
 
 /// Where a configuration comes from: a file, if one was named, and what the command line says over it.
@@ -96,8 +99,8 @@ struct Cli {
     /// This server's name in the banner [default: the host's name]
     #[arg(long, value_name = "NAME", value_parser = crate::config::server_name)]
     server_name: Option<String>,
-    /// error, warn, info, debug, trace or off; json for machines; or both, as in debug,json
-    #[arg(long, value_name = "LEVEL|json")]
+    /// error, warn, info, debug, trace or off; lines, json or journal; or both, as in debug,json
+    #[arg(long, value_name = "LEVEL|FORM")]
     log: Option<LogSettings>,
     #[command(subcommand)]
     command: Option<Command>,
@@ -220,11 +223,12 @@ fn run(
     match cli.command {
         None => {
             let config = source.load()?;
-            let log = logging::init(&config.log)?;
-            for warning in config.warnings() {
+            let log = logging::init(program, &config.log)?;
+            let passed = Passed::of_environment(&config)?;
+            for warning in passed.with(&config).warnings() {
                 warn!("{warning}");
             }
-            serve(Serve { program, config, source, log })
+            serve(Serve { program, config, source, log, passed })
         }
         Some(Command::CheckConfig) => check::run(&source, &mut io::stdout().lock()),
         Some(Command::User(_) | Command::Fuse(_))
@@ -237,12 +241,12 @@ fn run(
         }
         Some(Command::Fuse(command)) => {
             let config = source.load()?;
-            logging::init(&config.log)?;
+            logging::init(program, &config.log)?;
             fuse::run(program, command, &config.data_dir)
         }
         Some(Command::User(command)) => {
             let config = source.load()?;
-            logging::init(&config.log)?;
+            logging::init(program, &config.log)?;
             user::run(program, command, &config)
         }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::logging::Form;
 
 fn parsed(args: &[&str]) -> Result<Option<Cli>, Fatal> {
     parse("mupdated", std::iter::once("mupdated").chain(args.iter().copied()).map(OsString::from))
@@ -32,7 +33,7 @@ fn serving_takes_everything_over_the_file() {
     assert_eq!(cli.listen.len(), 2);
     assert_eq!((cli.place.config, cli.place.data_dir), (Some("c".into()), Some("d".into())));
     assert_eq!(cli.server_name.as_deref(), Some("n"));
-    assert!(cli.log.is_some_and(|log| log.json) && cli.command.is_none());
+    assert!(cli.log.is_some_and(|log| log.form == Form::Json) && cli.command.is_none());
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn a_wrong_command_line_is_one_line_with_advice() {
             &["user", "add", "x", "--no-password", "--scram", "sha1"],
             "the argument '--no-password' cannot be used",
         ),
-        (&["--log", "loud"], "invalid value 'loud' for '--log <LEVEL|json>': allowed: a level"),
+        (&["--log", "loud"], "invalid value 'loud' for '--log <LEVEL|FORM>': allowed: a level"),
         (&["--server-name", "a!b"], "invalid value 'a!b' for '--server-name <NAME>': allowed: a host name"),
         (&["--config"], "a value is required for '--config <FILE>' but none was supplied"),
     ];

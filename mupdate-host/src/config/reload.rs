@@ -23,7 +23,7 @@ impl Config {
         keep(&mut next.listen_tls, &self.listen_tls, "listen_tls", &mut waiting);
         keep(&mut next.authority, &self.authority, "authority", &mut waiting);
         keep(&mut next.policy, &self.policy, "policy", &mut waiting);
-        keep(&mut next.log.json, &self.log.json, "log (json)", &mut waiting);
+        keep(&mut next.log.form, &self.log.form, "log (form)", &mut waiting);
         keep(&mut next.limits.batch, &self.limits.batch, "limits.batch", &mut waiting);
         keep(&mut next.store, &self.store, "store", &mut waiting);
         keep(&mut next.login_cache, &self.login_cache, "login_cache", &mut waiting);

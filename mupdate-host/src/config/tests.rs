@@ -288,7 +288,7 @@ fn a_reload_changes_limits_and_keeps_what_needs_a_restart() {
          [store]\ntombstones = 1\n",
     );
     let (next, waiting) = now.reloaded(fresh);
-    assert_eq!(waiting, ["server_name", "policy", "log (json)", "limits.batch", "store"]);
+    assert_eq!(waiting, ["server_name", "policy", "log (form)", "limits.batch", "store"]);
     assert_eq!((&next.server_name, next.policy), (&now.server_name, Policy::Strict));
     assert_eq!((next.limits.octets.line, next.limits.batch), (2048, now.limits.batch));
     assert!(next.allow_plaintext);

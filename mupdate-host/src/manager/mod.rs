@@ -1,9 +1,11 @@
-//! The service manager, which on Debian is systemd: what it is told, and the proof of life that its watchdog wants.
+//! The service manager, which on Debian is systemd: what it is told, the proof of life that its watchdog wants, and the
+//! sockets that it passes.
 //!
-//! It says by its environment what it wants, and this is read once, before there are other threads. The variables stay where
-//! they are: they are nothing to anybody else, as the daemon starts no program.
+//! It says by its environment what it wants, and this is read once, before there are other threads. What is left of the
+//! variables is nothing to anybody else, as the daemon starts no program.
 
 mod address;
+mod passed;
 mod pulse;
 mod words;
 
@@ -19,6 +21,7 @@ use sd_notify::NotifyState;
 use tracing::warn;
 
 use self::address::address;
+pub use self::passed::{Passed, Purpose};
 pub use self::pulse::{Answer, Ask, Pulse};
 use crate::store::Progress;
 

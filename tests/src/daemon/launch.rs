@@ -4,8 +4,10 @@ use std::{
     ffi::OsString,
     fmt,
     net::SocketAddr,
+    os::fd::OwnedFd,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
 };
 
 use super::{Kind, binary, log::Log};
@@ -17,11 +19,34 @@ pub struct Launch {
     pub through: Vec<OsString>,
     /// Variables of its environment, beside those of the test.
     pub environment: Vec<(OsString, OsString)>,
+    /// Sockets that it is passed as systemd does, two at most, and their names.
+    pub passed: Vec<(String, Arc<OwnedFd>)>,
 }
+
+/// Becomes the daemon, with standard input and output as the sockets that are passed. A child's other files are closed.
+const PASSES: &str = r#"exec env LISTEN_PID=$$ "$@" 3<&0 4<&1 0</dev/null 1>/dev/null"#;
 
 impl Launch {
     pub(super) fn spawn(&self, kind: Kind, folder: &Path, listen: &str) -> (Child, Log) {
-        let mut words = self.through.iter().cloned().chain([binary(kind).into()]);
+        let mut words: Vec<OsString> = self.through.iter().cloned().chain([binary(kind).into()]).collect();
+        let socket = |at: usize| match self.passed.get(at) {
+            Some((_, socket)) => socket.try_clone().expect("the system has files left").into(),
+            None => Stdio::null(),
+        };
+        if !self.passed.is_empty() {
+            assert!(self.passed.len() <= 2, "there is nowhere to put more");
+            let names: Vec<&str> = self.passed.iter().map(|(name, _)| name.as_str()).collect();
+            let told = [
+                "sh".into(),
+                "-c".into(),
+                PASSES.into(),
+                "sh".into(),
+                format!("LISTEN_FDS={}", names.len()).into(),
+                format!("LISTEN_FDNAMES={}", names.join(":")).into(),
+            ];
+            words.splice(..0, told);
+        }
+        let mut words = words.into_iter();
         let mut child = Command::new(words.next().expect("the daemon at least"))
             .args(words)
             .arg("--config")
@@ -31,7 +56,8 @@ impl Launch {
             .args(["--listen", listen, "--listen"])
             .arg(folder.join("socket"))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .stdin(socket(0))
+            .stdout(if self.passed.len() > 1 { socket(1) } else { Stdio::inherit() })
             .stderr(Stdio::piped())
             .spawn()
             .expect("the daemon was built");
@@ -61,7 +87,8 @@ impl fmt::Display for Refusal {
 /// Neither happens, or it does not say where.
 pub(super) fn address(log: &Log) -> Option<SocketAddr> {
     let line = log.find(" serves as ", 1)?;
-    let address = line.split_once("listen=\"").and_then(|(_, rest)| rest.split([' ', '"']).next());
-    let address = address.and_then(|address| address.parse().ok());
+    let addresses = line.split_once("listen=\"").and_then(|(_, rest)| rest.split('"').next());
+    // The first that has a port: paths of Unix sockets stand there too.
+    let address = addresses.and_then(|all| all.split(' ').find_map(|address| address.parse().ok()));
     Some(address.unwrap_or_else(|| panic!("no address in {line}")))
 }
