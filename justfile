@@ -17,6 +17,9 @@ hostile_dir := env("HOSTILE_DIR", "/dev/shm")
 # The sanitizer of the fuzz recipes: none, which is fast, or address, for the unsafe code of others (all of ours is safe).
 sanitizer := env("FUZZ_SANITIZER", "none")
 
+# What makes the Debian package.
+cargo_deb := "3.8.0"
+
 export RUSTDOCFLAGS := "-D warnings"
 
 # List the recipes.
@@ -121,6 +124,24 @@ workflows:
 # The units of systemd: are they sound, and how little do they leave a daemon? Installs systemd's tools (root, Debian).
 units:
     scripts/units
+
+# The Debian package of both daemons and the tool, target/deb/*.deb, in release builds.
+deb: deb-tools
+    scripts/deb
+
+# Install the package on a fresh Debian with a systemd of its own, and use it there: units, sockets, journal (root, Debian).
+deb-test: deb
+    scripts/deb-test
+
+# Install what the package is made with, where it is missing.
+[private]
+deb-tools:
+    [ "$(cargo deb --version 2> /dev/null)" = {{cargo_deb}} ] || [ -e target/tools/cargo-deb-{{cargo_deb}} ] || \
+        cargo install --locked cargo-deb --version {{cargo_deb}} --root target/tools
+    mkdir -p target/tools && touch target/tools/cargo-deb-{{cargo_deb}}
+    { command -v dpkg-shlibdeps && command -v lintian; } > /dev/null || [ "$(id -u)" -ne 0 ] || \
+        { apt-get update -q; DEBIAN_FRONTEND=noninteractive \
+        apt-get install -qy --no-install-recommends dpkg-dev lintian < /dev/null; }
 
 # The alerts and the dashboard: do promtool and Grafana understand them, and the daemons tell of what they show? (Debian)
 dashboards:
