@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -23,6 +24,7 @@ on_both_daemons!(
     who_lives_says_so_again_and_again,
     a_slow_disk_is_no_hang,
     a_writer_that_hangs_says_nothing,
+    a_journal_that_does_not_listen_is_done_without,
 );
 
 fn start(kind: Kind, toml: &str, manager: &Manager) -> Daemon {
@@ -151,4 +153,18 @@ fn a_writer_that_hangs_says_nothing(kind: Kind) {
     // Whoever only reads is served all the while.
     let mut reader = Client::login(daemon.connect()).expect("it serves");
     reader.find("user.a").expect("it serves");
+}
+
+fn a_journal_that_does_not_listen_is_done_without(kind: Kind) {
+    if Path::new("/run/systemd/journal/socket").exists() {
+        println!("SKIPPED: there is a journal here, which `just deb-test` looks into");
+        return;
+    }
+    let daemon = Daemon::start(kind, "log = 'journal'\n");
+    daemon.wait_for_log("the journal does not listen at /run/systemd/journal/socket");
+    // A stream that is another's is none of the journal's.
+    let mut launch = Launch::default();
+    launch.environment.push(("JOURNAL_STREAM".into(), "1:1".into()));
+    let daemon = Daemon::start_as(kind, "", launch, |_| {});
+    assert!(!daemon.log().contains("the journal does not listen"), "{}", daemon.log());
 }

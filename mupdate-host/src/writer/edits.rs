@@ -114,7 +114,7 @@ impl Work {
         let mut batch = Batch::new(txn.revision());
         for edit in edits {
             batch.set(&mut txn, edit, ())?;
-            WriterStats::add(&self.stats.steps, 1);
+            self.stats.step();
         }
         let sealed = batch.seal();
         let revision = if sealed.changes() {

@@ -160,6 +160,11 @@ impl WriterStats {
         self.steps.load(Ordering::Relaxed)
     }
 
+    /// Another record of a large job was dealt with.
+    pub(crate) fn step(&self) {
+        Self::add(&self.steps, 1);
+    }
+
     fn add(counter: &AtomicU64, by: usize) {
         counter.fetch_add(by as u64, Ordering::Relaxed);
     }

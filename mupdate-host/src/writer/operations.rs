@@ -192,7 +192,7 @@ fn release(
 ) -> Result<Staged, StoreError> {
     let (mut released, mut left) = (Vec::new(), Vec::new());
     for (mailbox, seen_at) in names {
-        WriterStats::add(&stats.steps, 1);
+        stats.step();
         let reason = match (txn.get(mailbox), txn.revision_of(mailbox)) {
             (Err(StoreError::NameTooLong), _) | (Ok(None), _) => "it is not reserved",
             (Err(error), _) | (_, Err(error)) => return Err(error),
@@ -231,7 +231,7 @@ fn restore(
         return Ok(Err(format!("{mailbox} has been changed since the plan was made: make it anew")));
     }
     for (mailbox, record) in records {
-        WriterStats::add(&stats.steps, 1);
+        stats.step();
         batch.set(txn, &Edit { mailbox: mailbox.clone(), record: record.clone() }, 0)?;
     }
     Ok(Ok(Operated::Restored(batch.len())))
