@@ -147,6 +147,10 @@ deb-tools:
 dashboards:
     scripts/dashboards
 
+# The status page of both daemons in a real Chromium, with a murder behind it; installs Chromium (root, Debian).
+page *ARGS:
+    python3 -B tests/page {{ARGS}}
+
 # Model checking: every order of the small parts (loom), many orders of the whole for 2 times SECONDS a model (shuttle).
 model SECONDS="5":
     RUSTFLAGS="--cfg loom" cargo test --locked --target-dir target/loom -p mupdate-host --test loom -- \

@@ -17,7 +17,7 @@ use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use tracing::{error, info, warn};
 
 use crate::{
-    admin::{Admin, AdminListeners, AdminServer},
+    admin::{Admin, AdminListeners, AdminServer, Board},
     cli::Serve,
     config::Config,
     exit::{Code, Fatal},
@@ -40,7 +40,7 @@ const ADMIN_FAREWELL: Duration = Duration::from_secs(2);
 /// may not have been answered.
 pub const IMPATIENT: i32 = 75;
 
-/// Files that are open beside those of connections: the store, signals, logs, listeners.
+/// Files that are open beside those of connections: the store, signals, logs, listeners, the admin interface.
 const OTHER_FILES: u64 = 64;
 
 /// What an operator sends.
@@ -128,6 +128,7 @@ fn serve_until_stopped<R: Runtime>(
         program: serve.program,
         data_dir: config.data_dir.clone(),
         started: SystemTime::now(),
+        board: Board::default(),
     };
     if !admin.sockets.is_empty() {
         info!(at = admin.addresses.join(" "), "the admin interface is there");

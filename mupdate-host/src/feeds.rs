@@ -68,25 +68,29 @@ pub struct Lag {
     pub waited: Duration,
 }
 
+/// What had been published at a moment: how far subscribers were behind then can be told by it.
+#[derive(Debug)]
+pub struct Look {
+    marks: Marks,
+    published: Revision,
+    now: Instant,
+}
+
 /// A subscription as others see it.
 #[derive(Debug, Clone)]
-pub struct Followed {
-    feeds: Arc<Feeds>,
-    subscriber: Arc<Subscriber>,
-}
+pub struct Followed(Arc<Subscriber>);
 
 impl Followed {
     /// How far the subscriber is behind.
     #[must_use]
-    pub fn lag(&self, now: Instant) -> Lag {
-        let marks = self.feeds.registry().marks.clone();
-        self.subscriber.lag(&marks, self.feeds.published(), now)
+    pub fn lag(&self, look: &Look) -> Lag {
+        self.0.lag(look)
     }
 
     /// The servers that are followed; none if all are.
     #[must_use]
     pub fn servers(&self) -> Vec<ServerName> {
-        match lock(&self.subscriber.feed).filter() {
+        match lock(&self.0.feed).filter() {
             Filter::All => Vec::new(),
             Filter::Servers(servers) => servers.iter().cloned().collect(),
         }
@@ -180,15 +184,19 @@ impl Feeds {
         self.registry().subscribers.values().map(|subscriber| lock(&subscriber.feed).len()).max().unwrap_or(0)
     }
 
+    /// What has been published so far.
+    #[must_use]
+    pub fn look(&self, now: Instant) -> Look {
+        let marks = self.registry().marks.clone();
+        Look { marks, published: self.published(), now }
+    }
+
     /// How far each subscriber is behind.
     #[must_use]
     pub fn lags(&self, now: Instant) -> Vec<Lag> {
-        let (subscribers, marks) = {
-            let registry = self.registry();
-            (registry.subscribers.values().cloned().collect::<Vec<_>>(), registry.marks.clone())
-        };
-        let published = self.published();
-        subscribers.iter().map(|subscriber| subscriber.lag(&marks, published, now)).collect()
+        let subscribers: Vec<_> = self.registry().subscribers.values().cloned().collect();
+        let look = self.look(now);
+        subscribers.iter().map(|subscriber| subscriber.lag(&look)).collect()
     }
 
     /// How many names were put into feeds since their subscribers can have lost them.
@@ -208,7 +216,7 @@ impl Subscriber {
         self.given.store(revision, Ordering::Relaxed);
     }
 
-    fn lag(&self, marks: &Marks, published: Revision, now: Instant) -> Lag {
+    fn lag(&self, Look { marks, published, now }: &Look) -> Lag {
         let given = self.given.load(Ordering::Relaxed);
         let (whole, names) = {
             let feed = lock(&self.feed);
@@ -261,7 +269,7 @@ impl Subscription {
     /// What others see of it.
     #[must_use]
     pub fn followed(&self) -> Followed {
-        Followed { feeds: Arc::clone(&self.feeds), subscriber: Arc::clone(&self.subscriber) }
+        Followed(Arc::clone(&self.subscriber))
     }
 
     /// The subscriber has been given every change up to this one.

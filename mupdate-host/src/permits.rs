@@ -1,5 +1,7 @@
 //! Who may do what, as all connections and the writer see it; and which refusals are worth a line of the log.
 
+mod refusals;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +11,10 @@ use arc_swap::{ArcSwap, Guard};
 use mupdate_core::directory::{Refusal, Roles, permit_reading};
 use tracing::info;
 
+pub use refusals::Refused;
+
 use crate::sync::{Mutex, lock};
+use refusals::Refusals;
 
 /// Refusals of one principal within [`SPAN`] that are logged one by one. The rest are counted, and told in one line.
 const SINGLY: u64 = 10;
@@ -24,13 +29,14 @@ const MOST: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Permits {
     roles: ArcSwap<Roles>,
-    refused: Mutex<BTreeMap<String, Refused>>,
+    refused: Mutex<BTreeMap<String, Counted>>,
     reads_refused: AtomicU64,
+    last: Refusals,
 }
 
 /// Refusals of one principal.
 #[derive(Debug)]
-struct Refused {
+struct Counted {
     /// When they began to be counted.
     since: Instant,
     count: u64,
@@ -69,11 +75,21 @@ impl Permits {
         self.reads_refused.load(Ordering::Relaxed)
     }
 
+    /// Keep a refusal that was worth a line of the log, for who asks which there were last.
+    pub fn keep(&self, refused: Refused) {
+        self.last.keep(refused);
+    }
+
+    /// The refusals that were kept last, newest first.
+    pub fn last_refusals(&self, most: usize) -> Vec<Refused> {
+        self.last.last(most)
+    }
+
     /// A principal has been refused something. Is that worth a line of the log? Many are not: how many, a line of its
     /// own says some time after.
     pub fn tells(&self, principal: &str, now: Instant) -> bool {
         let mut refused = lock(&self.refused);
-        refused.retain(|principal, Refused { since, count }| {
+        refused.retain(|principal, Counted { since, count }| {
             let over = now.saturating_duration_since(*since) >= SPAN;
             if over && let Some(more) = count.checked_sub(SINGLY).filter(|more| *more > 0) {
                 info!(%principal, more, "refused more than was logged");
@@ -86,7 +102,7 @@ impl Permits {
         }
         let known = refused.len() < MOST;
         if known {
-            refused.insert(principal.to_owned(), Refused { since: now, count: 1 });
+            refused.insert(principal.to_owned(), Counted { since: now, count: 1 });
         }
         known
     }

@@ -8,12 +8,14 @@
 //! their peers themselves. Mail goes on whatever happens here.
 
 pub mod api;
+mod board;
 pub mod http;
 mod listeners;
 mod routes;
 mod server;
 
 pub use self::{
+    board::Board,
     listeners::AdminListeners,
     routes::{Answer, Call, Handler, Out, ready},
     server::{AdminServer, Who},
@@ -40,6 +42,8 @@ pub struct Admin {
     pub data_dir: PathBuf,
     /// When it began to serve.
     pub started: SystemTime,
+    /// What its status page shows.
+    pub board: Board,
 }
 
 /// Milliseconds since 1970, as [`api`] has times.

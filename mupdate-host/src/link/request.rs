@@ -21,6 +21,7 @@ use crate::{
     inbox::Inbox,
     metrics::LinkCounts,
     pace::{Pace, Rate},
+    permits::Refused,
     service::Service,
     store::{Pager, Reannounce, StoreError},
     sync::lock,
@@ -303,6 +304,7 @@ impl Requests {
         permits.permit_reading(principal).map_err(|refusal| {
             if permits.tells(principal, Instant::now()) {
                 info!(%principal, peer = %self.peer, "refused: {refusal}");
+                permits.keep(Refused::now(principal, &self.peer.to_string(), None, &refusal));
             }
             refusal.to_string()
         })

@@ -107,6 +107,29 @@ impl Pairs {
         pairs
     }
 
+    /// Pairs, those first that want looking at, and how many there are beyond so many. Nobody waits long meanwhile: the
+    /// table is let go of after each.
+    #[must_use]
+    pub fn worst(&self, most: usize) -> (Vec<api::Pair>, u64) {
+        let (now, clock) = (Instant::now(), SystemTime::now());
+        let mut names: Vec<(bool, Bytes)> = {
+            let mut table = lock(&self.table);
+            table.look(now);
+            let seen = table.servers().filter(|(name, server)| is_pair(&table, name, server));
+            let declared = table.declared().filter(|name| table.servers().all(|(seen, _)| seen != *name));
+            let seen = seen.map(|(name, server)| (is_well(&table, name, server), name.clone()));
+            seen.chain(declared.map(|name| (false, name.clone()))).collect()
+        };
+        names.sort();
+        let left_out = names.len().saturating_sub(most) as u64;
+        let told = names.into_iter().take(most).map(|(_, name)| {
+            let table = lock(&self.table);
+            let server = table.servers().find_map(|(seen, server)| (*seen == name).then_some(server));
+            shown(&table, &name, server.unwrap_or(&Server::default()), now, clock)
+        });
+        (told.collect(), left_out)
+    }
+
     /// The same for exporters of metrics.
     #[must_use]
     pub fn figures(&self) -> Vec<PairFigures> {
@@ -172,6 +195,14 @@ fn tell(news: &News) {
 
 fn is_pair(table: &Table, name: &Bytes, server: &Server) -> bool {
     server.speakers.len() > 1 || table.members(name).is_some()
+}
+
+/// Nothing of this pair wants looking at.
+fn is_well(table: &Table, name: &Bytes, server: &Server) -> bool {
+    let (declared, strangers) = (table.members(name), server.speakers.iter().any(|voice| voice.stranger));
+    let silent = declared.is_some_and(|declared| server.silent(declared).next().is_some());
+    let blind = declared.is_some() && server.members().count() < 2;
+    missing_of(server) == 0 && left_of(server) == 0 && !strangers && !silent && !blind
 }
 
 fn missing_of(server: &Server) -> u64 {

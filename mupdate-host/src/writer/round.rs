@@ -12,6 +12,7 @@ use super::waiting::{Barrier, Entry};
 use super::{Decision, Origin, Work, WriterStats};
 use crate::admin::api::Deed;
 use crate::pairs::Said;
+use crate::permits::Refused;
 use crate::store::{CommitError, Obstacle, StoreError, WriteTxn};
 use crate::sync::lock;
 
@@ -213,6 +214,8 @@ impl Work {
         }
         if self.options.permits.tells(principal, Instant::now()) {
             tracing::info!(mailbox = %action.mailbox(), %principal, %peer, "refused: {refusal}");
+            let change = Some((deed(action), action.mailbox()));
+            self.options.permits.keep(Refused::now(principal, peer, change, refusal));
         }
     }
 

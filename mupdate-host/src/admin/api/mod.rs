@@ -13,6 +13,7 @@ mod import;
 mod journal;
 mod pairs;
 mod role;
+mod state;
 mod status;
 mod text;
 
@@ -24,6 +25,7 @@ pub use import::Imported;
 pub use journal::{Deed, Entry, Release, Released, Reservation, Undo, UndoRequest, What};
 pub use pairs::{Lag, Pair, Speaker};
 pub use role::{Promote, Turned};
+pub use state::{HostBrief, Minutes, Refused, State};
 pub use status::{MapUse, Part, Role, Status, Upstream, UpstreamState, WriterCounts};
 pub use text::Text;
 

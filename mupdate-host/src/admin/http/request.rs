@@ -1,5 +1,7 @@
 //! The head of a request: its line, and those of its fields that matter here.
 
+use std::net::IpAddr;
+
 use zeroize::Zeroizing;
 
 use super::{Query, Refused};
@@ -31,6 +33,8 @@ pub struct Request {
     pub query: Query,
     /// HTTP/1.1, and not 1.0.
     pub modern: bool,
+    /// The field `Host`; empty if there is none, or it is no text.
+    pub host: String,
     /// Another request may follow on this connection.
     pub keep_alive: bool,
     /// The sender wants to be asked for the body.
@@ -80,6 +84,17 @@ impl Method {
 }
 
 impl Request {
+    /// The host that is asked for is meant to be this one: `own` is its name. Others are addresses, and names without a
+    /// dot, which nobody in the internet can have point here.
+    pub fn names_this_host(&self, own: &str) -> bool {
+        let host = match self.host.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|octet| octet.is_ascii_digit()) => host,
+            _ => &self.host,
+        };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        !host.contains('.') || bare.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case(own)
+    }
+
     /// Read a whole head, its empty line included.
     ///
     /// # Errors
@@ -103,6 +118,7 @@ impl Request {
             path: path.to_owned(),
             query: Query::default(),
             modern: version == 1,
+            host: String::new(),
             keep_alive: version == 1,
             expects: false,
             length: 0,
@@ -116,6 +132,7 @@ impl Request {
             let is = |name: &str| field.name.eq_ignore_ascii_case(name);
             if is("host") {
                 hosts += 1;
+                request.host = value.unwrap_or_default().to_owned();
             } else if is("content-length") {
                 lengths += 1;
                 request.length =

@@ -41,6 +41,25 @@ fn a_request_is_understood() {
 }
 
 #[test]
+fn other_hosts_are_not_this_one() {
+    let names = |host: &str| {
+        let request = good(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        request.names_this_host("mupdate.example.org")
+    };
+    for own in
+        ["localhost", "localhost:8080", "x", "", "127.0.0.1:80", "[::1]:80", "[::1]", "MUPDATE.example.org:1"]
+    {
+        assert!(names(own), "{own}");
+    }
+    for other in
+        ["example.com", "example.com:8080", "localhost.example.com", "127.0.0.1.example.com", "a.b:c"]
+    {
+        assert!(!names(other), "{other}");
+    }
+    assert!(good("GET / HTTP/1.0\r\n\r\n").names_this_host("x"));
+}
+
+#[test]
 fn what_can_be_understood_in_two_ways_is_refused() {
     for (expected, text) in [
         (400, "\0\r\n\r\n"),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Out;
 use crate::{
-    admin::{api::Failure, http::Refused},
+    admin::{api::Failure, http::Refused, server::Long},
     store::StoreError,
 };
 
@@ -23,6 +23,8 @@ pub struct Answer {
     pub fields: Vec<(&'static str, String)>,
     /// What it says.
     pub content: Content,
+    /// The connection ends with it: browsers keep connections that they may never use again.
+    pub last: bool,
 }
 
 /// What an answer says.
@@ -33,6 +35,8 @@ pub enum Content {
     Stream {
         /// Its octets, if that is known.
         length: Option<u64>,
+        /// Which of the bounds for long answers it counts for.
+        long: Long,
         /// Writes it; called once the head is written, if at all.
         write: Write,
     },
@@ -44,7 +48,8 @@ pub type Write = Box<dyn FnOnce(&mut Out<'_>) -> io::Result<()> + Send>;
 impl Answer {
     /// A text, of this media type.
     pub fn text(kind: &'static str, text: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, kind, fields: Vec::new(), content: Content::Whole(text.into()) }
+        let content = Content::Whole(text.into());
+        Self { status: 200, kind, fields: Vec::new(), content, last: false }
     }
 
     /// Something as JSON, on one line.
@@ -70,8 +75,14 @@ impl Answer {
         length: Option<u64>,
         write: impl FnOnce(&mut Out<'_>) -> io::Result<()> + Send + 'static,
     ) -> Self {
-        let content = Content::Stream { length, write: Box::new(write) };
-        Self { status: 200, kind, fields: Vec::new(), content }
+        let content = Content::Stream { length, long: Long::List, write: Box::new(write) };
+        Self { status: 200, kind, fields: Vec::new(), content, last: false }
+    }
+
+    /// Events for a page that is open, as long as it is.
+    pub fn events(write: impl FnOnce(&mut Out<'_>) -> io::Result<()> + Send + 'static) -> Self {
+        let content = Content::Stream { length: None, long: Long::Page, write: Box::new(write) };
+        Self { status: 200, kind: "text/event-stream", fields: Vec::new(), content, last: true }
     }
 }
 

@@ -10,20 +10,22 @@ use crate::{
         unix_ms,
     },
     connections::Facts,
-    feeds::Followed,
+    feeds::{Followed, Look},
 };
 
 /// All connections, by number.
 pub(super) fn clients(call: &mut Call<'_>) -> Result<Answer, Refused> {
-    let (all, now) = (call.service().connections.list(), Instant::now());
-    let clients = all.iter().filter_map(|(number, facts)| client(*number, facts, now));
+    let service = call.service();
+    let (all, look) = (service.connections.list(), service.feeds.look(Instant::now()));
+    let clients = all.iter().filter_map(|(number, facts)| client(*number, facts, &look));
     Ok(Answer::json(&clients.collect::<Vec<_>>()))
 }
 
-fn client(number: u64, facts: &Facts, now: Instant) -> Option<Client> {
+/// A connection; nothing of one that is just being set up.
+pub fn client(number: u64, facts: &Facts, look: &Look) -> Option<Client> {
     let (peer, since) = facts.begun()?;
     let user = facts.user();
-    let stream = facts.stream().map(|followed| stream(&followed, now));
+    let stream = facts.stream().map(|followed| stream(&followed, look));
     Some(Client {
         number,
         peer: peer.to_string(),
@@ -41,8 +43,8 @@ fn client(number: u64, facts: &Facts, now: Instant) -> Option<Client> {
     })
 }
 
-fn stream(followed: &Followed, now: Instant) -> Stream {
-    let lag = followed.lag(now);
+fn stream(followed: &Followed, look: &Look) -> Stream {
+    let lag = followed.lag(look);
     Stream {
         servers: followed.servers().iter().map(|server| server.as_bytes().into()).collect(),
         behind: lag.names as u64,

@@ -8,6 +8,7 @@ mod backup;
 mod clients;
 mod doctor;
 mod drain;
+mod events;
 mod fuses;
 mod hosts;
 mod import;
@@ -16,6 +17,7 @@ mod live;
 mod mailbox;
 mod mailboxes;
 mod metrics;
+mod page;
 mod pairs;
 pub mod ready;
 mod reservations;
@@ -28,7 +30,11 @@ mod tests;
 mod undo;
 mod watch;
 
-pub use self::answer::{Answer, Content};
+pub use self::{
+    answer::{Answer, Content},
+    clients::client,
+    status::status_of,
+};
 pub use super::server::Out;
 
 use std::sync::Arc;

@@ -5,19 +5,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Answer, Call, ready};
 use crate::{
     admin::{
+        Admin,
         api::{MapUse, Role, Status, WriterCounts},
         http::Refused,
         unix_ms,
     },
+    store::{Census, StoreError},
     upstream::Upstream,
     writer::WriterStats,
 };
 
 /// All of it, from the store and from counters; costs what there are locations.
 pub(super) fn status(call: &mut Call<'_>) -> Result<Answer, Refused> {
-    let (admin, service) = (call.admin, call.service());
+    let census = call.service().store.census()?;
+    Ok(Answer::json(&status_of(call.admin, &census)?))
+}
+
+/// The same, for who has counted already.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn status_of(admin: &Admin, census: &Census) -> Result<Status, StoreError> {
+    let service = &admin.service;
     let store = &service.store;
-    let census = store.census()?;
     let all = census.all();
     let (used, size) = store.map_fill()?;
     let session = &service.settings().session;
@@ -25,7 +35,7 @@ pub(super) fn status(call: &mut Call<'_>) -> Result<Answer, Refused> {
         mupdate_proto::Role::Master => Role::Master,
         mupdate_proto::Role::Replica(_) => Role::Replica,
     };
-    Ok(Answer::json(&Status {
+    Ok(Status {
         program: admin.program.into(),
         version: env!("CARGO_PKG_VERSION").into(),
         server_name: session.host.clone(),
@@ -45,7 +55,7 @@ pub(super) fn status(call: &mut Call<'_>) -> Result<Answer, Refused> {
         writer: writer_counts(service.writer.stats()),
         upstream: service.upstream().filter(|_| role == Role::Replica).map(Upstream::status),
         not_ready: ready::reasons(service),
-    }))
+    })
 }
 
 fn writer_counts(stats: &WriterStats) -> WriterCounts {

@@ -1,8 +1,8 @@
 //! All resources: a line each, in the order of `docs/admin.md`.
 
 use super::{
-    Handler, backup, clients, doctor, drain, fuses, hosts, import, journal, live, mailbox, mailboxes,
-    metrics, pairs, ready, reservations, role, status, undo, watch,
+    Handler, backup, clients, doctor, drain, events, fuses, hosts, import, journal, live, mailbox, mailboxes,
+    metrics, page, pairs, ready, reservations, role, status, undo, watch,
 };
 
 /// Octets of a list of names.
@@ -42,10 +42,12 @@ pub enum Verb {
 
 /// See above.
 pub const ROUTES: &[Route] = &[
+    get("/", page::page),
     get("/metrics", metrics::metrics),
     get("/livez", live::livez).without_login(),
     get("/readyz", ready::readyz),
     get("/v1/status", status::status),
+    get("/v1/events", events::events),
     get("/v1/hosts", hosts::hosts),
     get("/v1/clients", clients::clients),
     post("/v1/clients/{}/kick", WORDS, clients::kick),

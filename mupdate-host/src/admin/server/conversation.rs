@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use tracing::{debug, error, info};
 
 use super::{
-    Body, Out, Who,
+    Body, Long, Out, Who,
     login::log_in,
     socket::{PIECE, Wire},
 };
@@ -123,6 +123,7 @@ impl<'a> Conversation<'a> {
         // Whoever could not log in begins anew; and what is left of a body is not read only to be thrown away.
         let close = !request.keep_alive
             || answer.status == 401
+            || answer.last
             || self.reader.body_left() > 0
             || self.wire.is_closing();
         self.say(Some(request), answer, close)?;
@@ -157,11 +158,15 @@ impl<'a> Conversation<'a> {
 
     /// Who asks, and may.
     fn who(&self, request: &Request, open: bool) -> Result<Who, Refused> {
-        if let Some(local) = &self.local {
-            return Ok(local.clone());
-        }
         if request.has_origin {
-            return Err(Refused::new(403, "nothing is said to the pages of browsers"));
+            return Err(Refused::new(403, "nothing is said to the pages of other sites"));
+        }
+        if let Some(local) = &self.local {
+            // Through a tunnel a browser comes here without a login, and for a page whose name is made to mean this host.
+            return match request.names_this_host(&self.admin.service.settings().session.host) {
+                true => Ok(local.clone()),
+                false => Err(Refused::new(421, "this is not that host; ask it as localhost")),
+            };
         }
         if self.tls.is_none() && !self.peer.is_local() {
             return Err(Refused::new(403, "from other hosts, TLS is needed: https"));
@@ -175,7 +180,7 @@ impl<'a> Conversation<'a> {
 
     /// Write an answer.
     fn say(&mut self, request: Option<&Request>, answer: Answer, close: bool) -> io::Result<()> {
-        let Answer { status, kind, fields, content } = answer;
+        let Answer { status, kind, fields, content, .. } = answer;
         let headless = request.is_some_and(|request| request.method == Method::Head);
         let framing = match &content {
             Content::Whole(octets) => Framing::Length(octets.len() as u64),
@@ -185,11 +190,14 @@ impl<'a> Conversation<'a> {
         };
         // Streams have a bound of their own.
         let long = match &content {
-            Content::Stream { .. } if !headless => match self.wire.seat().long() {
-                Some(long) => Some(long),
+            Content::Stream { long, .. } if !headless => match self.wire.seat().long(*long) {
+                Some(share) => Some(share),
                 None => {
-                    let busy = Refused::new(503, "too many long answers are under way; try again");
-                    return self.say(request, busy.into(), close);
+                    let text = match long {
+                        Long::List => "too many long answers are under way; try again",
+                        Long::Page => "too many status pages are open; close one",
+                    };
+                    return self.say(request, Refused::new(503, text).into(), close);
                 }
             },
             _ => None,

@@ -3,7 +3,8 @@
 //! - Whatever a peer does, it costs one of [`SEATS`] threads, a head and a piece of memory, and that for no longer than
 //!   its time for a request. Who is one too many is told so and closed; peers of Unix sockets and of the network do not
 //!   take each other's seats, nor may one address take all of them.
-//! - Long answers (streams, lists, copies) have no more than half of the seats, so that short ones are always to be had.
+//! - Long answers (streams, lists, copies) have no more than some of the seats, and so have open pages: each leave the
+//!   other theirs, and short answers are always to be had.
 //! - Threads wait in poll(2) for their socket, a deadline and the daemon's end at once.
 
 mod body;
@@ -26,7 +27,7 @@ use rustix::{event::PollFlags, process::nice};
 use socket2::Socket;
 use tracing::{debug, warn};
 
-pub use self::{body::Body, login::Who, out::Out};
+pub use self::{body::Body, login::Who, out::Out, seats::Long};
 use self::{
     conversation::Conversation,
     seats::{Seat, Seats},
@@ -43,7 +44,7 @@ use crate::{
 };
 
 /// Connections at a time from Unix sockets, and so many from the network.
-const SEATS: usize = 10;
+const SEATS: usize = 12;
 
 /// How far this stands back for everything else that the daemon does. On Linux a thread has a priority of its own.
 const PRIORITY: i32 = if cfg!(all(target_os = "linux", not(test))) { 5 } else { 0 };
@@ -102,7 +103,11 @@ fn accept(listener: &Socket, admin: &Arc<Admin>, seats: &Arc<Seats>, stop: &Wake
                 admit(socket, peer, admin, seats);
                 continue;
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (PollFlags::IN, None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // Whoever waits here anyway sees when a minute is over.
+                admin.board.tick(&admin.service);
+                (PollFlags::IN, Some(admin.board.due()))
+            }
             Err(error) => match exhaustion.failed(&error, Instant::now()) {
                 Some(pause) => (PollFlags::empty(), Some(Instant::now() + pause)),
                 None => continue,

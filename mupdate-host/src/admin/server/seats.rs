@@ -21,8 +21,24 @@ use crate::{
 /// Seats that one address of the network can have.
 const EACH: usize = SEATS / 2;
 
-/// Long answers at a time, of each kind of peer.
-const LONG: usize = SEATS / 2;
+/// What holds a seat for long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Long {
+    /// A list, a copy, a stream.
+    List,
+    /// A page that is open in a browser.
+    Page,
+}
+
+impl Long {
+    /// How many there may be at a time, of each kind of peer. Together they leave some seats.
+    const fn most(self) -> usize {
+        match self {
+            Self::List => 5,
+            Self::Page => 4,
+        }
+    }
+}
 
 /// Refusals are logged at most that often.
 const TOLD: Duration = Duration::from_secs(10);
@@ -36,7 +52,7 @@ pub(super) struct Seats {
     closing: AtomicBool,
     addresses: Arc<Tally<IpAddr>>,
     /// Of Unix sockets, and of the network.
-    long: Arc<Tally<bool>>,
+    long: Arc<Tally<(bool, Long)>>,
 }
 
 #[derive(Debug, Default)]
@@ -135,8 +151,8 @@ impl Seat {
     }
 
     /// Leave for an answer that takes long, if not too many do already.
-    pub(super) fn long(&self) -> Option<Share<bool>> {
-        self.seats.long.take(self.local, Some(LONG))
+    pub(super) fn long(&self, long: Long) -> Option<Share<(bool, Long)>> {
+        self.seats.long.take((self.local, long), Some(long.most()))
     }
 }
 
@@ -169,9 +185,11 @@ mod tests {
         assert!(take(&internet("127.0.0.1:9")).is_none());
         let local: Vec<_> = (0..2 * SEATS).filter_map(|_| take(&Peer::Unix)).collect();
         assert_eq!(local.len(), SEATS);
-        let long: Vec<_> = local.iter().filter_map(Seat::long).collect();
-        assert_eq!(long.len(), LONG);
-        assert!(crowd[0].long().is_some());
+        let long: Vec<_> = local.iter().filter_map(|seat| seat.long(Long::List)).collect();
+        let pages: Vec<_> = local.iter().filter_map(|seat| seat.long(Long::Page)).collect();
+        assert_eq!((long.len(), pages.len()), (Long::List.most(), Long::Page.most()));
+        const { assert!(Long::List.most() + Long::Page.most() < SEATS, "short answers are to be had besides") };
+        assert!(crowd[0].long(Long::List).is_some());
         crowd.pop();
         assert!(take(&internet("192.0.2.2:9")).is_some());
     }

@@ -1,0 +1,128 @@
+//! Of a real directory.
+
+use mupdate_core::{
+    directory::{Action, Refusal, Verdict},
+    server::Reply,
+};
+use mupdate_proto::{Acl, Location, MailboxName};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    config::Config,
+    inbox::Inbox,
+    store::Progress,
+    users,
+    writer::{Job, Origin},
+};
+
+struct Host {
+    admin: Admin,
+    _dir: TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        users::add(dir.path(), "murder", b"secret", &users::NewKeys::default()).expect("a user");
+        let config = Config { data_dir: dir.path().into(), ..Config::parse("").expect("settings") };
+        let (service, _) =
+            Service::open(&config, 20_000, Box::new(|_| {}), Progress::default()).expect("a service");
+        let (data_dir, started) = (dir.path().into(), SystemTime::now());
+        let admin = Admin { service, program: "mupdated", data_dir, started, board: Board::default() };
+        Self { admin, _dir: dir }
+    }
+
+    /// Ask the writer, as this user, and wait for what it says.
+    fn ask(&self, user: &str, action: Action) -> Verdict {
+        let (said, heard) = std::sync::mpsc::channel();
+        let inbox = Inbox::new(Box::new(move || said.send(()).unwrap_or_default()));
+        let origin = Origin { principal: user.into(), peer: "192.0.2.1:9".into() };
+        self.admin.service.writer.submit(Job::Action {
+            action,
+            origin,
+            ticket: 0.into(),
+            inbox: Arc::clone(&inbox),
+        });
+        heard.recv_timeout(Duration::from_secs(60)).expect("an answer");
+        match inbox.take().replies.into_iter().next() {
+            Some((_, Reply::Submitted(verdict))) => verdict,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn activate(&self, user: &str, mailbox: &str, location: &str) -> Verdict {
+        let mailbox = MailboxName::new(mailbox.to_owned()).expect("legal");
+        let location = Location::new(location.to_owned()).expect("legal");
+        self.ask(user, Action::Activate { mailbox, location, acl: Acl::new("x") })
+    }
+
+    fn reserve(&self, user: &str, mailbox: &str, location: &str) -> Verdict {
+        let mailbox = MailboxName::new(mailbox.to_owned()).expect("legal");
+        let location = Location::new(location.to_owned()).expect("legal");
+        self.ask(user, Action::Reserve { mailbox, location })
+    }
+
+    /// As if a second had gone.
+    fn state(&self) -> (Made, State) {
+        lock(&self.admin.board.making).due = None;
+        let made = self.admin.board.state(&self.admin).expect("readable");
+        let state = serde_json::from_slice(&made.json).expect("what was written is read");
+        (made, state)
+    }
+}
+
+#[test]
+fn it_says_what_was_done() {
+    let host = Host::new();
+    for number in 0..3 {
+        host.activate("be1", &format!("user.{number}"), "be1!p").expect("nobody has it");
+    }
+    host.activate("be2", "user.0", "be2!p").expect("taken");
+    let refused = host.reserve("be3", "user.0", "be3!p");
+    assert!(matches!(refused, Err(Refusal::AlreadyExists { .. })), "{refused:?}");
+    let (_, state) = host.state();
+    let hosts: Vec<_> = state.hosts.iter().map(|host| (host.server.to_display(), host.active)).collect();
+    assert_eq!(hosts, [("be1".into(), 2), ("be2".into(), 1)]);
+    assert!(state.hosts.iter().all(|host| host.heard_ms.is_some_and(|at| at <= state.now_ms)));
+    assert_eq!((state.minutes.changes, state.minutes.refused), (vec![4], vec![1]));
+    let [takeover] = &state.takeovers[..] else { panic!("{:?}", state.takeovers) };
+    assert_eq!((takeover.mailbox.to_display().as_ref(), takeover.after.acl.as_ref()), ("user.0", None));
+    let [refused] = &state.refusals[..] else { panic!("{:?}", state.refusals) };
+    assert_eq!(refused.reason, "mailbox already exists, held by be2!p");
+    assert_eq!((refused.user.as_str(), refused.mailbox.as_ref()), ("be3", Some(&Text::from("user.0"))));
+    assert_eq!((state.status.active, state.status.writer.takeovers), (3, 1));
+}
+
+#[test]
+fn what_has_not_changed_has_the_same_number() {
+    let host = Host::new();
+    let (first, _) = host.state();
+    let shared = host.admin.board.state(&host.admin).expect("readable");
+    assert!(Arc::ptr_eq(&first.json, &shared.json), "made for both");
+    host.activate("be1", "user.a", "be1!p").expect("nobody has it");
+    let (second, _) = host.state();
+    assert_ne!(first.number, second.number);
+    host.activate("be2", "user.a", "be2!p").expect("taken");
+    let (_, third) = host.state();
+    host.activate("be1", "user.a", "be1!p").expect("taken back");
+    let (_, fourth) = host.state();
+    let of = |state: &State| state.takeovers.iter().map(|entry| entry.revision).collect::<Vec<_>>();
+    assert_eq!((of(&third), of(&fourth)), (vec![2], vec![3, 2]), "each is read once");
+}
+
+#[test]
+fn it_has_a_bound() {
+    let host = Host::new();
+    let name = |number: usize| format!("be{number:04}{}", "x".repeat(400));
+    for number in 0..HOSTS + 7 {
+        let mailbox = format!("user.{number}");
+        host.activate("be", &mailbox, &format!("{}!p", name(number))).expect("nobody has it");
+        host.activate("be", &mailbox, &format!("{}!q", name(number))).expect("moved");
+    }
+    host.activate("be", "user.more", &format!("{}!p", name(150))).expect("nobody has it");
+    let (made, state) = host.state();
+    assert_eq!((state.hosts.len(), state.hosts_left_out), (HOSTS, 7));
+    assert!(state.hosts[0].server.to_display().starts_with("be0150"), "who has most comes first");
+    assert!(made.json.len() < 200_000, "{} octets", made.json.len());
+}
