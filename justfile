@@ -136,7 +136,7 @@ deb-test: deb
 # Install what the package is made with, where it is missing.
 [private]
 deb-tools:
-    [ "$(cargo deb --version 2> /dev/null)" = {{cargo_deb}} ] || [ -e target/tools/cargo-deb-{{cargo_deb}} ] || \
+    [ "$(cargo deb --version 2> /dev/null)" = "cargo-deb {{cargo_deb}}" ] || [ -e target/tools/cargo-deb-{{cargo_deb}} ] || \
         cargo install --locked cargo-deb --version {{cargo_deb}} --root target/tools
     mkdir -p target/tools && touch target/tools/cargo-deb-{{cargo_deb}}
     { command -v dpkg-shlibdeps && command -v lintian; } > /dev/null || [ "$(id -u)" -ne 0 ] || \
