@@ -28,7 +28,7 @@ default:
     @just --list --unsorted
 
 # Formatting, lints, documentation and dependencies.
-check: fmt clippy doc deny
+check: fmt clippy doc links deny
 
 # Is everything formatted?
 fmt:
@@ -42,6 +42,10 @@ clippy:
 # Build the documentation, with warnings denied.
 doc:
     cargo doc --workspace --no-deps --locked
+
+# Do all links between the documents lead somewhere?
+links:
+    scripts/links
 
 # Licences, banned crates and sources of all dependencies.
 deny:
