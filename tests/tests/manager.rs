@@ -12,6 +12,7 @@ use mupdate_tests::{
     daemon::{DEADLINE, Daemon, Kind, Launch, Signal, binary},
     notify::Manager,
     on_both_daemons,
+    player::LOGIN,
     preload::preload,
     shim::{Phase, Shim},
 };
@@ -25,6 +26,7 @@ on_both_daemons!(
     a_slow_disk_is_no_hang,
     a_writer_that_hangs_says_nothing,
     a_journal_that_does_not_listen_is_done_without,
+    lines_of_json_have_the_fields,
 );
 
 fn start(kind: Kind, toml: &str, manager: &Manager) -> Daemon {
@@ -167,4 +169,31 @@ fn a_journal_that_does_not_listen_is_done_without(kind: Kind) {
     launch.environment.push(("JOURNAL_STREAM".into(), "1:1".into()));
     let daemon = Daemon::start_as(kind, "", launch, |_| {});
     assert!(!daemon.log().contains("the journal does not listen"), "{}", daemon.log());
+}
+
+fn lines_of_json_have_the_fields(kind: Kind) {
+    let daemon = Daemon::start(kind, "log = 'json'\n");
+    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let peer = client.stream().local_addr().expect("connected");
+    client.activate("user.a", "be1!x", "").expect("it can be written");
+    client.activate("user.a", "be2!x", "").expect("it can be taken over");
+    let line = daemon.wait_for_log("taken over");
+    let said: serde_json::Value = serde_json::from_str(&line).expect("an object a line");
+    let (peer, program) = (peer.to_string(), "mupdate_host::writer::round");
+    for (name, value) in [
+        ("level", "WARN"),
+        ("message", "an active mailbox was taken over"),
+        ("mailbox", "user.a"),
+        ("from", "be1!x"),
+        ("to", "be2!x"),
+        ("principal", LOGIN.0),
+        ("peer", &peer),
+        ("target", program),
+    ] {
+        assert_eq!(said[name], value, "{line}");
+    }
+    // Every line is one, from the first on.
+    for line in daemon.log().lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
 }

@@ -87,7 +87,9 @@ impl fmt::Display for Refusal {
 /// Neither happens, or it does not say where.
 pub(super) fn address(log: &Log) -> Option<SocketAddr> {
     let line = log.find(" serves as ", 1)?;
-    let addresses = line.split_once("listen=\"").and_then(|(_, rest)| rest.split('"').next());
+    // In lines for people, and in JSON.
+    let behind = line.split_once("listen=\"").or_else(|| line.split_once("\"listen\":\""));
+    let addresses = behind.and_then(|(_, rest)| rest.split('"').next());
     // The first that has a port: paths of Unix sockets stand there too.
     let address = addresses.and_then(|all| all.split(' ').find_map(|address| address.parse().ok()));
     Some(address.unwrap_or_else(|| panic!("no address in {line}")))
