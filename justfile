@@ -233,7 +233,7 @@ packages:
     apt-get update -q
     DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
         cyrus-imapd cyrus-murder cyrus-clients cyrus-admin cyrus-replication \
-        sasl2-bin db-util libsasl2-modules rsyslog mmdebstrap openssl < /dev/null
+        sasl2-bin db-util libsasl2-modules rsyslog mmdebstrap openssl keepalived < /dev/null
 
 # Have a syslog daemon write /var/log/syslog, where Cyrus says what it does (root).
 syslog:
@@ -251,6 +251,11 @@ syslog:
 # Both daemons with real Cyrus 3.6.1: backend, frontend, replicated pair, failover, restarts (root, Debian).
 interop FILTER="":
     cargo test --locked -p mupdate-tests --test interop -- {{FILTER}}
+
+# Replicas and lists with other releases of Cyrus, whose roots are made where they are missing (root, Debian; trixie: 3.10).
+releases SUITES="bullseye sid" FILTER="release_3.":
+    scripts/cyrus-roots {{SUITES}}
+    just interop {{FILTER}}
 
 # Hostile peers, and how long an honest client waits beside them (a quiet machine): just hostile bomb --report-only
 hostile *ARGS:

@@ -6,13 +6,17 @@ use std::{
     io::Write as _,
     net::TcpStream,
     os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    path::PathBuf,
+    process::{Child, Output, Stdio},
 };
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
 
-use super::{imap::Imap, murder::eventually};
+use super::{
+    imap::Imap,
+    murder::eventually,
+    release::{Release, Site},
+};
 
 /// Users that every installation knows, and their passwords.
 pub const USERS: [(&str, &str); 6] = [
@@ -49,6 +53,7 @@ const MASTER: Service = Service { name: "mupdate", command: "mupdate -m", port: 
 pub struct Cyrus {
     /// What it is called in the log.
     pub name: &'static str,
+    release: &'static Release,
     folder: PathBuf,
     server_name: String,
     /// Where it listens; the first is its own.
@@ -60,16 +65,16 @@ pub struct Cyrus {
 
 impl Cyrus {
     /// A backend: CREATE, RENAME, DELETE and SETACL go to the MUPDATE server.
-    pub fn backend(folder: &Path, name: &'static str, server_name: &str, address: &str) -> Self {
-        let mut backend = Self::new(folder, name, server_name, address);
+    pub fn backend(site: &Site, name: &'static str, server_name: &str, address: &str) -> Self {
+        let mut backend = Self::new(site, name, server_name, address);
         backend.services = vec![IMAP, SYNC];
         backend.option("proxyservers", "mailproxy");
         backend
     }
 
     /// A frontend: its mailbox list follows the MUPDATE server, and its imapd passes on to backends.
-    pub fn frontend(folder: &Path, name: &'static str, server_name: &str, address: &str) -> Self {
-        let mut frontend = Self::new(folder, name, server_name, address);
+    pub fn frontend(site: &Site, name: &'static str, server_name: &str, address: &str) -> Self {
+        let mut frontend = Self::new(site, name, server_name, address);
         frontend.services = vec![MUPDATE, IMAP];
         // With 1 it divides by zero.
         frontend.option("mupdate_retry_delay", "2");
@@ -77,17 +82,18 @@ impl Cyrus {
     }
 
     /// A MUPDATE master, Cyrus's own.
-    pub fn mupdate_master(folder: &Path, name: &'static str, address: &str) -> Self {
-        let mut master = Self::new(folder, name, "mupdate.test", address);
+    pub fn mupdate_master(site: &Site, name: &'static str, address: &str) -> Self {
+        let mut master = Self::new(site, name, "mupdate.test", address);
         master.services = vec![MASTER];
         master.option("admins", "cyrus murder");
         master
     }
 
-    fn new(folder: &Path, name: &'static str, server_name: &str, address: &str) -> Self {
-        let folder = folder.join(name);
+    fn new(site: &Site, name: &'static str, server_name: &str, address: &str) -> Self {
+        let folder = site.folder().join(name);
         let mut cyrus = Self {
             name,
+            release: site.release,
             server_name: server_name.into(),
             addresses: vec![address.into()],
             services: Vec::new(),
@@ -150,7 +156,9 @@ impl Cyrus {
             fs::create_dir_all(self.folder.join(place)).expect("the folder is ours");
         }
         for (user, password) in USERS {
-            let mut child = Command::new("saslpasswd2")
+            let mut child = self
+                .release
+                .command("saslpasswd2")
                 .args(["-p", "-c", "-u", &self.server_name, "-f"])
                 .arg(self.folder.join("sasldb"))
                 .arg(user)
@@ -160,14 +168,14 @@ impl Cyrus {
             child.stdin.take().expect("piped").write_all(password.as_bytes()).expect("it is read");
             assert!(child.wait().expect("a child").success(), "saslpasswd2 failed");
         }
-        let owned = Command::new("chown").args(["-R", "cyrus:mail"]).arg(&self.folder).status();
+        let owned = self.release.command("chown").args(["-R", "cyrus:mail"]).arg(&self.folder).status();
         assert!(owned.expect("chown is there").success());
     }
 
     /// Starts it and waits until all its services accept connections.
     pub fn start(&mut self) {
         self.write_configuration();
-        let mut master = Command::new(format!("{PROGRAMS}/master"));
+        let mut master = self.release.command(&format!("{PROGRAMS}/master"));
         master.arg("-D").arg("-C").arg(self.configuration());
         master.arg("-M").arg(self.folder.join("cyrus.conf"));
         master.arg("-p").arg(self.folder.join("master.pid"));
@@ -196,7 +204,7 @@ impl Cyrus {
 
     /// Starts rolling replication to the other member of its pair: it goes on until it is dropped.
     pub fn roll(&self) -> Rolling {
-        let mut command = Command::new(format!("{PROGRAMS}/sync_client"));
+        let mut command = self.release.command(&format!("{PROGRAMS}/sync_client"));
         command.arg("-C").arg(self.configuration()).args(["-r", "-d", "-v"]);
         let output = fs::File::create(self.folder.join("rolling")).expect("the folder is ours");
         command
@@ -210,7 +218,9 @@ impl Cyrus {
     /// Gives it a list of mailboxes, in place of its own, while it does not run.
     pub fn load(&self, list: &str) {
         self.write_configuration();
-        let mut child = Command::new(format!("{PROGRAMS}/ctl_mboxlist"))
+        let mut child = self
+            .release
+            .command(&format!("{PROGRAMS}/ctl_mboxlist"))
             .arg("-C")
             .arg(self.configuration())
             .arg("-u")
@@ -223,7 +233,8 @@ impl Cyrus {
 
     /// Runs one of Cyrus's tools on it.
     pub fn tool(&self, program: &str, arguments: &[&str]) -> Output {
-        Command::new(format!("{PROGRAMS}/{program}"))
+        self.release
+            .command(&format!("{PROGRAMS}/{program}"))
             .arg("-C")
             .arg(self.configuration())
             .args(arguments)
@@ -245,6 +256,14 @@ impl Cyrus {
             output.status
         );
         said
+    }
+
+    /// Its list of mailboxes, as `ctl_mboxlist -d` has it.
+    #[track_caller]
+    pub fn list(&self) -> Vec<u8> {
+        let Output { status, stdout, stderr } = self.tool("ctl_mboxlist", &["-d"]);
+        assert!(status.success(), "{} has no list: {}", self.name, String::from_utf8_lossy(&stderr));
+        stdout
     }
 
     /// A connection of a user.

@@ -3,16 +3,22 @@
 //!
 //! Each scenario is played twice: with one login for everybody, and with a login and a role for each.
 //!
+//! What a replica and an operator's lists have to do with is played with other releases too, if `scripts/cyrus-roots` has made
+//! their roots: 3.2, 3.10 and 3.12.
+//!
 //! Needs root and Debian's Cyrus packages, and says which. Everything runs in namespaces of its own: the network has
 //! nothing but a loopback, names and the system log are this test's, and no process outlives it.
 //!
 //! `cargo test -p mupdate-tests --test interop pair` runs the scenarios that have `pair` in their names.
 
 mod cyrus;
+mod failover;
 mod imap;
+mod lists;
 mod murder;
 mod operator;
 mod pair;
+mod release;
 mod replica;
 mod sandbox;
 mod sasl;
@@ -25,7 +31,10 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Failed, Trial};
 use mupdate_tests::daemon::Kind;
 
-use self::murder::{Logins, Murder};
+use self::{
+    murder::{Logins, Murder},
+    release::{OTHERS, OWN, Release},
+};
 
 /// A scenario: it panics where something is wrong.
 type Scenario = (&'static str, fn(&mut Murder));
@@ -56,9 +65,14 @@ const ALIKE: [Scenario; 1] = [("pair_cannot_be_told_apart", operator::cannot_tel
 /// A scenario that makes its own murder.
 type Whole = fn(Kind);
 
-/// Scenarios in which our daemon begins as the replica of Cyrus's own master.
-const REPLICAS: [(&str, Whole); 2] =
-    [("replica_of_cyrus", replica::of_cyrus), ("replica_migrates", replica::migrates)];
+/// Scenarios in which our daemon begins as the replica of Cyrus's own master, of whatever release.
+type Follows = fn(Kind, &'static Release);
+
+const REPLICAS: [(&str, Follows); 3] = [
+    ("replica_of_cyrus", replica::of_cyrus),
+    ("replica_migrates", replica::migrates),
+    ("replica_and_lists", lists::of_cyrus),
+];
 
 /// Scenarios whose MUPDATE server takes no password in the clear.
 const ENCRYPTED: [(&str, Whole); 4] = [
@@ -85,12 +99,30 @@ fn main() -> ExitCode {
         for (name, scenario) in SCENARIOS.into_iter().chain(WITH_ROLES) {
             trials.push(trial(kind, Logins::Roles, name, scenario));
         }
-        for (name, scenario) in ENCRYPTED.into_iter().chain(REPLICAS) {
+        for (name, scenario) in ENCRYPTED {
             let run = move || {
                 scenario(kind);
                 Ok::<(), Failed>(())
             };
             trials.push(Trial::test(format!("{}::{name}", kind.program()), run));
+        }
+        if failover::is_there() {
+            let run = move || {
+                failover::the_address_follows_the_master(kind);
+                Ok::<(), Failed>(())
+            };
+            trials.push(Trial::test(format!("{}::the_address_follows_the_master", kind.program()), run));
+        }
+        let others = OTHERS.iter().filter(|release| release.is_there());
+        for release in [&OWN].into_iter().chain(others) {
+            for (name, scenario) in REPLICAS {
+                let run = move || {
+                    scenario(kind, release);
+                    Ok::<(), Failed>(())
+                };
+                let name = format!("{}::release_{}::{name}", kind.program(), release.version);
+                trials.push(Trial::test(name, run));
+            }
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()

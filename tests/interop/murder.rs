@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::unix::{fs::PermissionsExt, net::UnixStream},
+    os::unix::net::UnixStream,
     path::Path,
     sync::{Arc, OnceLock},
     thread,
@@ -15,10 +15,10 @@ use mupdate_tests::{
     http::Http,
     tls::{self, Authority},
 };
-use tempfile::TempDir;
 
 use super::{
     cyrus::Cyrus,
+    release::{OWN, Release, Site},
     sandbox::{HOSTS, REMOTE},
     syslog::Syslog,
 };
@@ -57,7 +57,7 @@ pub struct Murder {
     pub syslog: Arc<Syslog>,
     /// As whom they log in.
     pub logins: Logins,
-    folder: TempDir,
+    site: Site,
 }
 
 impl Murder {
@@ -72,7 +72,9 @@ impl Murder {
             "fuse.takeovers = {TAKEOVERS}\nfuse.deletion_share = {DELETED}\npairs.echo_seconds = 2\n"
         );
         let toml = format!("compress = \"both\"\n{fuse}{roles}");
-        Self::around(logins, || Daemon::start_at(kind, &toml, &format!("{}:3905", address("mupdate.test"))))
+        Self::around(logins, &OWN, || {
+            Daemon::start_at(kind, &toml, &format!("{}:3905", address("mupdate.test")))
+        })
     }
 
     /// A murder of nobody yet, whose MUPDATE server takes passwords over TLS only: its address is not of this host.
@@ -91,7 +93,7 @@ impl Murder {
             "listen_tls = ['{address}:3906']\ncompress = 'both'\nlog = 'debug'\n{}{more}",
             tls::SETTINGS
         );
-        Self::around(Logins::Alike, || {
+        Self::around(Logins::Alike, &OWN, || {
             Daemon::start_at_on(kind, &toml, &format!("{address}:3905"), |data| {
                 let folder = data.parent().expect("the data has a folder");
                 tls::install(&authority.server(90), authority, folder).expect("the folder is ours");
@@ -99,14 +101,14 @@ impl Murder {
         })
     }
 
-    /// A murder whose MUPDATE server, at an address of no host, is the replica of the one at `mupdate.test`.
-    pub fn replica(kind: Kind) -> Self {
+    /// A murder of this release, whose MUPDATE server, at an address of no host, is the replica of the one at `mupdate.test`.
+    pub fn replica(kind: Kind, release: &'static Release) -> Self {
         let toml = format!(
             "authority = \"upstream\"\nallow_plaintext = true\n[upstream]\nhost = \"{}:3905\"\nuser = \"murder\"\n\
              password_file = \"password\"\nretry_max_ms = 1000\n",
             address("mupdate.test")
         );
-        Self::around(Logins::Alike, || {
+        Self::around(Logins::Alike, release, || {
             Daemon::start_at_on(kind, &toml, &format!("{}:3905", address(REMOTE)), |data| {
                 let folder = data.parent().expect("the data has a folder");
                 std::fs::write(folder.join("password"), "secret\n").expect("the folder is ours");
@@ -114,18 +116,20 @@ impl Murder {
         })
     }
 
-    fn around(logins: Logins, daemon: impl FnOnce() -> Daemon) -> Self {
+    fn around(logins: Logins, release: &'static Release, daemon: impl FnOnce() -> Daemon) -> Self {
         static SYSLOG: OnceLock<Arc<Syslog>> = OnceLock::new();
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        // Cyrus comes here as a user of its own.
-        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))
-            .expect("the folder is ours");
-        Self { logins, daemon: daemon(), syslog: Arc::clone(SYSLOG.get_or_init(Syslog::listen)), folder }
+        let site = Site::new(release);
+        Self { logins, daemon: daemon(), syslog: Arc::clone(SYSLOG.get_or_init(Syslog::listen)), site }
     }
 
     /// Where installations live.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Where they do on the disk.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.site.folder()
     }
 
     /// A running backend.
@@ -143,7 +147,7 @@ impl Murder {
 
     /// A backend to be started, which presents a server name that is not its own.
     pub fn make_member(&self, name: &'static str, server: &str, address: &str) -> Cyrus {
-        let mut backend = Cyrus::backend(self.folder(), name, server, address);
+        let mut backend = Cyrus::backend(&self.site, name, server, address);
         self.give_login(&mut backend);
         backend
     }
@@ -166,7 +170,7 @@ impl Murder {
     /// A frontend to be started.
     pub fn make_frontend(&self, name: &'static str) -> Cyrus {
         let host = format!("{name}.test");
-        let mut frontend = Cyrus::frontend(self.folder(), name, &host, address(&host));
+        let mut frontend = Cyrus::frontend(&self.site, name, &host, address(&host));
         self.give_login(&mut frontend);
         frontend
     }

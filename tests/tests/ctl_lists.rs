@@ -109,7 +109,7 @@ fn lists_are_written_and_compared(kind: Kind) {
 
     fs::write(home.join("wrong"), "{}\n").expect("the folder is ours");
     for (words, code, text) in [
-        (&["diff", "--dump", "wrong"][..], 76, "wrong: row 1: "),
+        (&["diff", "--dump", "wrong"][..], 76, "wrong: line 1: "),
         (&["diff", "--dump", "nothing"], 66, "cannot read nothing: "),
         (&["diff", "--with", "127.0.0.1:1"], 69, "127.0.0.1:1: "),
         (&["export", "--to-version", "4"], 2, "a release of Cyrus"),
@@ -191,20 +191,26 @@ fn wrong_lists_are_told_by_their_lines(kind: Kind) {
     fs::write(&file, wrong).expect("the folder is ours");
     let said = ask(&daemon, &["import", "list", "--replace", "--yes"]);
     assert_eq!((said.code, said.err.lines().count()), (Some(76), 21), "{}", said.err);
-    assert!(said.err.starts_with("list: row 7: ") && said.err.contains("31 rows are wrong"), "{}", said.err);
+    assert!(said.err.starts_with("list: line 7: ") && said.err.contains("31 rows are wrong"), "{}", said.err);
 
     // What only the server sees, and what it says to others than the tool.
-    fs::write(&file, before.repeat(2)).expect("the folder is ours");
+    // Empty lines count, as an editor counts them; so does the brace of Cyrus's JSON.
+    fs::write(&file, [&before[..], &before].join("\n\n")).expect("the folder is ours");
     let said = ask(&daemon, &["import", "list"]);
-    assert!(said.code == Some(1) && said.err.contains("5 of 10 rows are wrong: row 6: "), "{said:?}");
+    assert!(said.code == Some(1) && said.err.contains("5 of 10 rows are wrong: line 8: "), "{said:?}");
+    let json = must(&daemon, &["export", "--format", "cyrus-json"]).replacen("user.bob\"", "user.alice\"", 2);
+    fs::write(&file, json).expect("the folder is ours");
+    let said = ask(&daemon, &["import", "list", "--format", "cyrus-json"]);
+    let text = "1 of 5 rows are wrong: line 4: user.alice is there twice";
+    assert!(said.code == Some(1) && said.err.contains(text), "{said:?}");
     fs::write(&file, "").expect("the folder is ours");
     let said = ask(&daemon, &["import", "list", "--replace", "--yes"]);
     assert!(said.code == Some(1) && said.err.contains("the list is empty"), "{said:?}");
     let mut http = Http::new(daemon.connect_admin());
     let refused = http.post("/v1/import?replace=true", &format!("{before}{}", "{}\n".repeat(30)));
     let text = refused.json()["error"].as_str().expect("a reason").to_owned();
-    assert_eq!((refused.status, text.matches("row ").count()), (422, 20), "{text}");
-    assert!(text.contains("row 6: is no mailbox") && text.ends_with("; and 10 more"), "{text}");
+    assert_eq!((refused.status, text.matches("is no mailbox").count()), (422, 20), "{text}");
+    assert!(text.contains("line 6: is no mailbox") && text.ends_with("; and 10 more"), "{text}");
     assert_eq!(must(&daemon, &["export"]), before, "nothing was changed");
 
     let told = ask(&daemon, &["import", "nothing"]);

@@ -19,8 +19,11 @@ fn nothing_goes_wrong() {
         }
     }
     // What never happens is not tested.
-    let Figures { crashes, cuts, failovers, echoes, merges, late_deletions, denied, pushed, .. } = figures;
-    let seen = [crashes, cuts, failovers.0, failovers.1, echoes, merges, late_deletions, denied, pushed];
+    let Figures {
+        crashes, cuts, failovers, echoes, merges, late_deletions, denied, pushed, promotions, ..
+    } = figures;
+    let seen =
+        [crashes, cuts, failovers.0, failovers.1, echoes, merges, late_deletions, denied, pushed, promotions];
     assert!(seen.iter().all(|&times| times > 0), "{figures:?}");
 }
 

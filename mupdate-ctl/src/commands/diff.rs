@@ -110,7 +110,7 @@ fn load(path: PathBuf, options: &Options, there: &mut There) -> Result<(), Fail>
     let local = options.local.clone().map(ServerName::new).transpose();
     let local = local.map_err(|error| Fail::usage(format!("--local: {error}")))?;
     let file = BufReader::new(File::open(&path).map_err(failed)?);
-    read(options.format.form(options.from_version), file, local.as_ref(), &mut |row| {
+    read(options.format.form(options.from_version), file, local.as_ref(), &mut |_, row| {
         let Row { mailbox, record } =
             row.map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault.to_string()))?;
         there.insert(mailbox, record);

@@ -104,12 +104,20 @@ impl List<'_> {
         Ok(octets)
     }
 
-    /// The rows as JSON Lines.
+    /// The rows as JSON Lines, each in the line in which it is here: that is how the server tells of them.
     fn rows<W: Write>(&self, to: &mut Writer<W>, fault: &mut dyn FnMut(String)) -> io::Result<()> {
         let file = BufReader::with_capacity(64 << 10, File::open(&self.options.file)?);
         let form = self.options.format.form(self.options.from_version);
-        read(form, file, self.local.as_ref(), &mut |row| match row {
-            Ok(row) => to.row(&row),
+        let mut lines = 0;
+        read(form, file, self.local.as_ref(), &mut |at, row| match row {
+            Ok(row) => {
+                while lines + 1 < at {
+                    to.blank()?;
+                    lines += 1;
+                }
+                lines += 1;
+                to.row(&row)
+            }
             Err(wrong) => {
                 fault(wrong.to_string());
                 Ok(())

@@ -103,6 +103,9 @@ fn follows(upstream: &Upstream) -> String {
     if let Some(lag) = upstream.lag_ms {
         text.push_str(&format!(", lag {}", lasting(lag)));
     }
+    if upstream.missing > 0 {
+        text.push_str(&format!(", no room for {} changes", count(upstream.missing)));
+    }
     if let Some(error) = &upstream.last_error {
         text.push_str(&format!("; last error: {}", one_line(error)));
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::admin::api::{Finding, Severity, Text};
+use crate::admin::api::{Finding, Severity, Text, Upstream};
 use crate::clock::now_millis;
 use crate::fuses;
 use crate::history::{self, Wanted};
@@ -41,6 +41,8 @@ pub struct Patient<'a> {
     pub data_dir: &'a Path,
     /// For how long it has been served.
     pub up: Duration,
+    /// The master that it follows, if it is a replica.
+    pub upstream: Option<Upstream>,
 }
 
 /// Examine it. The worst comes first.
@@ -50,6 +52,7 @@ pub struct Patient<'a> {
 pub fn examine(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
     let mut found = Vec::new();
     room(patient, &mut found)?;
+    upstream(patient, &mut found);
     blown_fuses(patient, &mut found);
     pairs(patient, &mut found);
     reservations(patient, &mut found)?;
@@ -88,6 +91,20 @@ fn room(patient: &Patient<'_>, found: &mut Vec<Finding>) -> Result<(), StoreErro
         }
     }
     Ok(())
+}
+
+fn upstream(patient: &Patient<'_>, found: &mut Vec<Finding>) {
+    if let Some(Upstream { host, missing, .. }) =
+        patient.upstream.as_ref().filter(|master| master.missing > 0)
+    {
+        let text = format!("{missing} changes of {host} are missing here: there was no room for them");
+        found.push(finding(
+            Severity::Alarm,
+            "upstream",
+            text,
+            "raise store.map_size, or make room, and restart",
+        ));
+    }
 }
 
 fn blown_fuses(patient: &Patient<'_>, found: &mut Vec<Finding>) {

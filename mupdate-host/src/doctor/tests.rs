@@ -34,7 +34,7 @@ fn say(store: &Store, actions: &[Action]) {
 }
 
 fn checks(dir: &TempDir, store: &Store, pairs: &Pairs, up: Duration) -> Vec<(Severity, String, Vec<String>)> {
-    let patient = Patient { store, pairs, data_dir: dir.path(), up };
+    let patient = Patient { store, pairs, data_dir: dir.path(), up, upstream: None };
     let found = examine(&patient).expect("readable");
     assert!(found.windows(2).all(|two| two[0].severity >= two[1].severity), "the worst is first");
     let subjects =

@@ -6,8 +6,9 @@
 //!   server knows no such ids, so one is made of the name.
 
 use std::{
+    cell::Cell,
     fmt,
-    io::{self, BufRead},
+    io::{self, BufRead, Read},
 };
 
 use mupdate_core::directory::State;
@@ -19,15 +20,13 @@ use serde::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Fault, Row, invalid, location, row};
-
-type Each<'a> = &'a mut dyn FnMut(Result<Row, Fault>) -> io::Result<()>;
+use super::{Each, Fault, Row, invalid, location, row};
 
 /// A whole list.
 pub(super) fn read(from: impl BufRead, at: Option<&ServerName>, each: Each<'_>) -> io::Result<()> {
-    let mut stopped = None;
-    let list = List { at, each, stopped: &mut stopped };
-    let mut json = serde_json::Deserializer::from_reader(from);
+    let (mut stopped, line) = (None, Cell::new(1));
+    let list = List { at, each, line: &line, stopped: &mut stopped };
+    let mut json = serde_json::Deserializer::from_reader(Counting { from, line: &line });
     let read = json.deserialize_map(list).and_then(|()| json.end());
     match stopped {
         Some(error) => Err(error),
@@ -38,9 +37,26 @@ pub(super) fn read(from: impl BufRead, at: Option<&ServerName>, each: Each<'_>) 
     }
 }
 
+/// Knows in which line the reading is.
+struct Counting<'a, R> {
+    from: R,
+    line: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Counting<'_, R> {
+    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(octets)?;
+        // It is read octet by octet: no further than to where the parser is.
+        let ends = octets[..read].iter().filter(|octet| **octet == b'\n').count();
+        self.line.set(self.line.get() + ends as u64);
+        Ok(read)
+    }
+}
+
 struct List<'a> {
     at: Option<&'a ServerName>,
     each: Each<'a>,
+    line: &'a Cell<u64>,
     /// What the reader of the rows said.
     stopped: &'a mut Option<io::Error>,
 }
@@ -53,10 +69,11 @@ impl<'de> Visitor<'de> for List<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        for at in 1.. {
-            let Some((name, member)) = map.next_entry::<String, Member>()? else { return Ok(()) };
+        while let Some(name) = map.next_key::<String>()? {
+            let at = self.line.get();
+            let member: Member = map.next_value()?;
             let row = member.row(&name, self.at).map_err(|text| Fault { at, text });
-            if let Err(error) = (self.each)(row) {
+            if let Err(error) = (self.each)(at, row) {
                 *self.stopped = Some(error);
                 return Err(A::Error::custom("stopped"));
             }

@@ -9,8 +9,8 @@
 //! - Everything is read and written by and by: what is held is a row, however long the list.
 //! - A row that is wrong is told with its number and does not keep the others from being read; what is no list at all ends
 //!   the reading.
-//! - What is written is read to the same, in each form; but for a reservation's ACL, which there is none of, and for
-//!   names, locations and ACLs that are no UTF-8, which Cyrus's JSON has no way to write.
+//! - What is written is read to the same, in each form; but for a reservation's ACL, which there is none of, for partitions
+//!   that are not known, which the text calls `default`, and for names, locations and ACLs that are no UTF-8, which Cyrus's JSON has no way to write.
 
 #[cfg(feature = "harness")]
 #[doc(hidden)]
@@ -96,10 +96,10 @@ impl From<Row> for Edit {
     }
 }
 
-/// What is wrong with a row: its line, or its place in the list where lines mean nothing; the first is 1.
+/// What is wrong with a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The number.
+    /// Its line; the first is 1.
     pub at: u64,
     /// What is wrong, in one line.
     pub text: String,
@@ -107,21 +107,19 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "row {}: {}", self.at, self.text)
+        write!(f, "line {}: {}", self.at, self.text)
     }
 }
+
+/// Who is given the rows: the line of each, and the row, or what is wrong with it.
+pub type Each<'a> = &'a mut dyn FnMut(u64, Result<Row, Fault>) -> io::Result<()>;
 
 /// Read a list; `each` is given every row, or what is wrong with it, in sequence, and stops the reading by an error of its
 /// own. `server` is where mailboxes are whose row names no server: those of a backend's own list.
 ///
 /// # Errors
 /// It cannot be read, it is no list of this form from some place on ([`io::ErrorKind::InvalidData`]), or `each` said so.
-pub fn read(
-    form: Form,
-    from: impl BufRead,
-    server: Option<&ServerName>,
-    each: &mut dyn FnMut(Result<Row, Fault>) -> io::Result<()>,
-) -> io::Result<()> {
+pub fn read(form: Form, from: impl BufRead, server: Option<&ServerName>, each: Each<'_>) -> io::Result<()> {
     match form {
         Form::CyrusText(release) => by_line(from, each, |line| text::parse(line, release, server)),
         Form::JsonLines => by_line(from, each, lines::parse),
@@ -161,6 +159,15 @@ impl<W: Write> Writer<W> {
         self.to.write_all(&line)
     }
 
+    /// A line of JSON Lines that says nothing, so that the lines after it have the numbers that they have elsewhere.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn blank(&mut self) -> io::Result<()> {
+        debug_assert_eq!(self.form, Form::JsonLines, "other forms have no such line");
+        self.to.write_all(b"\n")
+    }
+
     /// The end of the list.
     ///
     /// # Errors
@@ -177,7 +184,7 @@ impl<W: Write> Writer<W> {
 /// Rows that are lines; empty ones are none.
 fn by_line(
     mut from: impl BufRead,
-    each: &mut dyn FnMut(Result<Row, Fault>) -> io::Result<()>,
+    each: Each<'_>,
     parse: impl Fn(&[u8]) -> Result<Row, String>,
 ) -> io::Result<()> {
     let mut line = Vec::new();
@@ -192,7 +199,7 @@ fn by_line(
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !line.is_empty() {
-            each(parse(line).map_err(|text| Fault { at, text }))?;
+            each(at, parse(line).map_err(|text| Fault { at, text }))?;
         }
     }
     Ok(())

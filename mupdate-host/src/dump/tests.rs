@@ -5,7 +5,7 @@ use super::*;
 fn rows(form: Form, text: &str, server: Option<&str>) -> (Vec<String>, Vec<String>) {
     let server = server.map(|server| ServerName::new(server.to_owned()).expect("legal"));
     let (mut good, mut bad) = (Vec::new(), Vec::new());
-    let done = read(form, text.as_bytes(), server.as_ref(), &mut |row| {
+    let done = read(form, text.as_bytes(), server.as_ref(), &mut |_, row| {
         match row {
             Ok(Row { mailbox, record }) => {
                 let state = match &record.state {
@@ -34,9 +34,9 @@ fn the_text_of_2_x_to_3_4() {
         "user.l be9!part active l\\tlrs\\t",
     ];
     assert_eq!(good, expected);
-    assert!(bad[0].starts_with("row 4: has no TAB") && bad[1].starts_with("row 5: has no type"), "{bad:?}");
+    assert!(bad[0].starts_with("line 4: has no TAB") && bad[1].starts_with("line 5: has no type"), "{bad:?}");
     let (_, bad) = rows(Form::CyrusText(Release::OLD), TEXT, None);
-    assert!(bad[0].starts_with("row 3: is on the server that wrote the list"), "{bad:?}");
+    assert!(bad[0].starts_with("line 3: is on the server that wrote the list"), "{bad:?}");
     let (good, _) = rows(Form::CyrusText("3.5".parse().expect("a release")), "user.a\t48 be1!p \n", None);
     assert_eq!(good, ["user.a be1!p reserved"]);
     for (text, release) in
@@ -66,10 +66,13 @@ fn the_json_of_3_6_and_later() {
         "user.l be9!default active l\\tlrs\\t",
     ];
     assert_eq!(good, expected, "an ACL keeps its sequence");
-    assert_eq!(bad, ["row 4: user.x has an mbtype that is no text", "row 5: user.y has an acl that is none"]);
-    let broken = read(Form::CyrusJson, &b"{\"user.a\": {}"[..], None, &mut |_| Ok(()));
+    assert_eq!(
+        bad,
+        ["line 5: user.x has an mbtype that is no text", "line 6: user.y has an acl that is none"]
+    );
+    let broken = read(Form::CyrusJson, &b"{\"user.a\": {}"[..], None, &mut |_, _| Ok(()));
     assert_eq!(broken.expect_err("it has no end").kind(), io::ErrorKind::InvalidData);
-    let stop = read(Form::CyrusJson, JSON.as_bytes(), None, &mut |_| Err(io::Error::other("enough")));
+    let stop = read(Form::CyrusJson, JSON.as_bytes(), None, &mut |_, _| Err(io::Error::other("enough")));
     assert_eq!(stop.expect_err("stopped").to_string(), "enough");
 }
 
@@ -78,11 +81,12 @@ fn what_is_written_is_what_ctl_mboxlist_takes() {
     let (text, json) = (Form::CyrusText(Release::OLD), Form::CyrusJson);
     let written = |form| {
         let mut writer = Writer::new(form, Vec::new());
-        read(text, TEXT.as_bytes(), None, &mut |row| row.map_or(Ok(()), |row| writer.row(&row)))
+        read(text, TEXT.as_bytes(), None, &mut |_, row| row.map_or(Ok(()), |row| writer.row(&row)))
             .expect("a list");
         String::from_utf8(writer.end().expect("memory")).expect("text")
     };
-    assert_eq!(written(text), TEXT.lines().take(2).map(|line| format!("{line}\n")).collect::<String>());
+    let expected: String = TEXT.lines().take(2).map(|line| format!("{line}\n")).collect();
+    assert_eq!(written(text), expected.replace("be2.test! ", "be2.test!default "));
     let list = written(json);
     assert!(list.starts_with("{\n\"user.a\": {\"name\": \"user.a\", \"mtime\": \"0\", "), "{list}");
     let ids: Vec<_> = list.split("\"uniqueid\": ").skip(1).collect();

@@ -24,8 +24,20 @@ pub(super) fn parse(line: &[u8], release: Release, at: Option<&ServerName>) -> R
     row(name, &place, (!reserved).then_some(acl))
 }
 
+/// A location as it is written: with some partition. Where there is none between `!` and the space, `ctl_mboxlist -u` goes
+/// on to the next space or TAB, and takes the first user of the ACL for the partition. Frontends, who are given such
+/// lists, go by the server alone.
+pub(super) fn place(location: &[u8]) -> Vec<u8> {
+    let unsaid: &[u8] = match location.iter().position(|octet| *octet == b'!') {
+        None => b"!default",
+        Some(at) if at + 1 == location.len() => b"default",
+        Some(_) => b"",
+    };
+    [location, unsaid].concat()
+}
+
 pub(super) fn write(Row { mailbox, record }: &Row, release: Release) -> io::Result<Vec<u8>> {
-    let (place, name) = (record.location.as_bytes(), mailbox.as_bytes());
+    let (place, name) = (&place(record.location.as_bytes())[..], mailbox.as_bytes());
     let (reserved, acl) = match &record.state {
         State::Active(acl) => (0, acl.as_bytes()),
         State::Reserved => (release.reserved, &b""[..]),

@@ -83,6 +83,8 @@ metrics! {
         "Of a replica, 1 for how far it has come with its master: away, merging (its list is coming), or following.");
     UPSTREAM_LAG: gauge("mupdate_upstream_lag_seconds", &[],
         "Of a replica: how long ago it last had proof that it has everything. Not there before the first.");
+    UPSTREAM_MISSING: gauge("mupdate_upstream_missing", &[],
+        "Of a replica: changes of its master's that have come, and that there was no room for. Deletions find room longest.");
 
     NAMES: gauge("mupdate_names", &["server", "state"],
         "Names in the directory: active mailboxes, and reserved names. The 200 largest servers, and all others as other.");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mupdate_proto::Role;
 
 use super::{
-    describe::{UPSTREAM_LAG, UPSTREAM_STATE},
+    describe::{UPSTREAM_LAG, UPSTREAM_MISSING, UPSTREAM_STATE},
     page::Page,
 };
 use crate::{admin::api::UpstreamState, service::Service};
@@ -26,7 +26,11 @@ pub(super) fn collect(service: &Service, page: &mut Page) {
         }
     }
     let lag = page.family(&UPSTREAM_LAG);
-    if let Some(millis) = followed.and_then(|status| status.lag_ms) {
+    if let Some(millis) = followed.as_ref().and_then(|status| status.lag_ms) {
         lag.add([], Duration::from_millis(millis).as_secs_f64());
+    }
+    let missing = page.family(&UPSTREAM_MISSING);
+    if let Some(status) = &followed {
+        missing.add([], status.missing);
     }
 }

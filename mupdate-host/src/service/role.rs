@@ -100,7 +100,7 @@ impl Service {
         let word = Some(standing.to_string());
         let remember = Remember { name: Standing::NAME, word, become_: Some(authority), done };
         self.writer.submit(Job::Remember(remember));
-        told.recv().unwrap_or_else(|_| Err("the writer has ended".into())).map(drop)
+        told.recv().unwrap_or_else(|_| Err("the writer has ended".into()))
     }
 
     /// New connections are greeted so, and open ones answer so.

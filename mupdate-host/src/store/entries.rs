@@ -1,6 +1,6 @@
 //! Reading the directory by and by, with all that is known of each name: for operators.
 
-use mupdate_core::directory::{Revision, v36_key, v36_name};
+use mupdate_core::directory::{Record, Revision, State, v36_key, v36_name};
 use mupdate_core::server::Scope;
 use mupdate_proto::{MailboxName, ServerName};
 
@@ -26,6 +26,18 @@ pub struct Entry {
     pub acl: Option<Vec<u8>>,
     /// The revision of its last change.
     pub revision: Revision,
+}
+
+impl Entry {
+    /// Is this what is known of it?
+    #[must_use]
+    pub fn is(&self, Record { location, state }: &Record) -> bool {
+        let acl = match state {
+            State::Active(acl) => Some(acl.as_bytes()),
+            State::Reserved => None,
+        };
+        self.location == location.as_bytes() && self.acl.as_deref() == acl
+    }
 }
 
 /// A walk in progress, in the order of the tables.

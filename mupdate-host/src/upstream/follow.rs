@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     admin::api::Deed,
-    store::RowSink,
-    writer::{Done, Edits, Job, Origin},
+    store::{Obstacle, RowSink},
+    writer::{Applied, Done, Edits, Job, Origin},
 };
 
-/// Names that are changed in one transaction at most, and octets of them.
+/// Names that are changed in one transaction at most, and octets of them. As many wait for room where there is none.
 const BATCH: (usize, usize) = (2000, 4 << 20);
 
 /// Follow the master until the connection ends; why it did.
@@ -34,10 +34,20 @@ pub(super) fn follow(shared: &Shared) -> Result<(), String> {
     let peer =
         client.stream().tcp().peer_addr().map_or_else(|_| shared.host.to_string(), |peer| peer.to_string());
     let origin = Origin { principal: "upstream".into(), peer: peer.into() };
-    let mut follower = Follower { shared, client, origin, pending: Vec::new(), octets: 0, changed: 0 };
+    let mut follower = Follower {
+        shared,
+        client,
+        origin,
+        pending: Vec::new(),
+        octets: 0,
+        waiting: Vec::new(),
+        forgotten: 0,
+        obstacle: None,
+        changed: 0,
+    };
     shared.merging();
     let asked = follower.merge()?;
-    shared.proved(asked);
+    follower.heard(asked);
     follower.stream()
 }
 
@@ -48,6 +58,12 @@ struct Follower<'s> {
     /// Heard, and not given to the writer yet.
     pending: Vec<Edit>,
     octets: usize,
+    /// Given to the writer, who has no room for it: it gets it again and again.
+    waiting: Vec<Edit>,
+    /// So many more have not even room to wait: the whole list has to be asked for again.
+    forgotten: usize,
+    /// Why.
+    obstacle: Option<Obstacle>,
     changed: usize,
 }
 
@@ -76,8 +92,13 @@ impl Follower<'_> {
         let complete = merging.complete();
         let removed = self.sweep(&complete)?;
         let (host, changed) = (&self.shared.host, self.changed);
-        let took = asked.elapsed().as_secs_f64();
-        info!(%host, mailboxes = complete.len(), changed, removed, seconds = format!("{took:.1}"), "in sync with the master");
+        let (mailboxes, took) = (complete.len(), format!("{:.1}", asked.elapsed().as_secs_f64()));
+        match self.missing() {
+            0 => info!(%host, mailboxes, changed, removed, seconds = took, "in sync with the master"),
+            missing => {
+                warn!(%host, mailboxes, changed, removed, missing, "the master has more than there is room for")
+            }
+        }
         Ok(asked)
     }
 
@@ -131,7 +152,10 @@ impl Follower<'_> {
             }
             self.flush()?;
             if let Some(asked) = answered {
-                self.shared.proved(asked);
+                self.heard(asked);
+            }
+            if self.forgotten > 0 && self.waiting.is_empty() {
+                return Err("there is room again, and the whole list is needed".into());
             }
             let now = Instant::now();
             let until = match asked {
@@ -204,9 +228,9 @@ impl Follower<'_> {
         if self.pending.len() >= BATCH.0 || self.octets >= BATCH.1 { self.flush() } else { Ok(()) }
     }
 
-    /// Give the writer what has gathered, and wait until it is durable.
+    /// Give the writer what has gathered and what waits for room, and wait until it is durable.
     fn flush(&mut self) -> Result<(), String> {
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.waiting.is_empty() {
             return Ok(());
         }
         // Whoever was promoted meanwhile is told nothing any more.
@@ -218,11 +242,39 @@ impl Follower<'_> {
             // Nobody listens after a panic.
             let _ = tell.send(outcome);
         });
-        let (edits, origin) = (std::mem::take(&mut self.pending), self.origin.clone());
+        // What is said last of a name counts.
+        let mut edits = std::mem::take(&mut self.waiting);
+        edits.append(&mut self.pending);
         self.octets = 0;
+        let origin = self.origin.clone();
         self.shared.writer.submit(Job::Edits(Edits { edits, origin, deed: Deed::Upstream, done }));
-        self.changed += told.recv().unwrap_or_else(|_| Err("the writer has ended".into()))?;
+        let applied = told.recv().unwrap_or_else(|_| Err("the writer has ended".into()))?;
+        let Applied { changed, left, obstacle } = applied;
+        self.changed += changed;
+        self.obstacle = obstacle;
+        let mut octets = 0;
+        for edit in left {
+            octets += edit.octets();
+            if self.waiting.len() < BATCH.0 && octets < BATCH.1 {
+                self.waiting.push(edit);
+            } else {
+                self.forgotten += 1;
+            }
+        }
         Ok(())
+    }
+
+    /// How many changes of the master there is no room for.
+    fn missing(&self) -> usize {
+        self.waiting.len() + self.forgotten
+    }
+
+    /// Everything was heard that was committed before `asked`. Was there room for all of it?
+    fn heard(&self, asked: Instant) {
+        match self.missing() {
+            0 => self.shared.proved(asked),
+            missing => self.shared.lacks(missing, self.obstacle),
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 //!   is no change, and what the master does not have goes only when it has said that its list is complete.
 //! - NOOP is asked for again and again. Its answer proves that everything has come that was committed before it was
 //!   asked: that is the lag that is told.
+//! - What there is no room for waits, or is asked for again when there is room; deletions are carried out meanwhile. A replica
+//!   that lacks something says so, proves nothing, and is not promoted.
 //! - A replica follows a master. One that says that it is a replica itself is not followed: two that were to follow each
 //!   other would be in sync for ever, with nobody to decide.
 
@@ -31,7 +33,7 @@ use tracing::{debug, info, warn};
 use crate::{
     admin::api,
     config::{UpstreamHost, UpstreamSettings},
-    store::Store,
+    store::{Obstacle, Store},
     writer::{Done, Job, Remember, Writer},
 };
 
@@ -80,6 +82,8 @@ struct Inner {
     proof: Option<Instant>,
     /// Everything has come, once: this is a copy of something.
     synced: bool,
+    /// So much of what has come there was no room for.
+    missing: usize,
     last_error: Option<String>,
 }
 
@@ -99,6 +103,7 @@ impl Upstream {
             since: SystemTime::now(),
             proof: None,
             synced,
+            missing: 0,
             last_error: None,
         };
         let shared = Shared {
@@ -163,8 +168,10 @@ impl Upstream {
 
     /// This daemon was the master itself until now, and has everything.
     pub(crate) fn was_the_master(&self) {
-        self.shared.lock().synced = true;
-        self.shared.remember_synced();
+        let mut inner = self.shared.lock();
+        (inner.synced, inner.missing) = (true, 0);
+        drop(inner);
+        self.shared.remember_synced(true);
     }
 
     /// Everything has come from the master, once, now or before a restart.
@@ -181,18 +188,26 @@ impl Upstream {
             state: inner.state,
             since_ms: millis(inner.since.duration_since(UNIX_EPOCH).unwrap_or_default()),
             lag_ms: inner.proof.map(|at| millis(at.elapsed())),
+            missing: inner.missing as u64,
             last_error: inner.last_error.clone(),
         }
     }
 
-    /// May this replica become the master? Not if it has never had everything, if the master still is one, or if it does
+    /// May this replica become the master? Not if it has never had everything, or has no room for it, if the master still is one, or if it does
     /// not get what that has left for it.
     ///
     /// # Errors
     /// Why not, in one line.
     pub fn may_be_replaced(&self) -> Result<(), String> {
         let host = &self.shared.host;
-        if !self.shared.lock().synced {
+        let (synced, missing) = {
+            let inner = self.shared.lock();
+            (inner.synced, inner.missing)
+        };
+        if missing > 0 {
+            return Err(format!("{missing} changes of {host} are missing here: there was no room for them"));
+        }
+        if !synced {
             return Err(format!("this replica has never had everything that {host} has"));
         }
         match connection::look(&self.shared) {
@@ -308,26 +323,53 @@ impl Shared {
         self.lock().set_state(api::UpstreamState::Merging);
     }
 
+    /// Everything has come, and for so much of it there was no room: this is no copy any more, after a restart neither.
+    fn lacks(&self, missing: usize, obstacle: Option<Obstacle>) {
+        let host = &self.host;
+        let mut inner = self.lock();
+        if inner.missing == 0 {
+            let why =
+                obstacle.map_or_else(String::new, |obstacle| format!("{obstacle}: {}", obstacle.advice()));
+            warn!(%host, missing, why, "the master's changes cannot be kept, its deletions excepted");
+        }
+        inner.missing = missing;
+        if inner.state != api::UpstreamState::Following {
+            inner.set_state(api::UpstreamState::Following);
+        }
+        let was = std::mem::replace(&mut inner.synced, false);
+        drop(inner);
+        if was {
+            self.remember_synced(false);
+        }
+        self.changed.notify_all();
+    }
+
     /// Everything has come that was committed before `asked`.
     fn proved(&self, asked: Instant) {
         let mut inner = self.lock();
         inner.proof = Some(asked);
+        if std::mem::take(&mut inner.missing) > 0 {
+            info!(host = %self.host, "nothing of the master's is missing any more");
+        }
         if inner.state != api::UpstreamState::Following {
             inner.set_state(api::UpstreamState::Following);
         }
         let first = !std::mem::replace(&mut inner.synced, true);
         drop(inner);
         if first {
-            self.remember_synced();
+            self.remember_synced(true);
         }
         self.changed.notify_all();
     }
 
-    fn remember_synced(&self) {
-        let word = Some(self.host.to_string());
-        let done = Done::new(|outcome| {
+    fn remember_synced(&self, synced: bool) {
+        let word = synced.then(|| self.host.to_string());
+        let done = Done::new(move |outcome| {
             if let Err(reason) = outcome {
-                warn!(reason, "that this replica has everything is not remembered after a restart");
+                warn!(
+                    reason,
+                    synced, "whether this replica has everything is not remembered after a restart"
+                );
             }
         });
         self.writer.submit(Job::Remember(Remember { name: SYNCED, word, become_: None, done }));

@@ -33,6 +33,10 @@ struct Bench {
 }
 
 fn bench(names: &[&str], more: &str) -> Bench {
+    bench_of(64 << 20, names, more)
+}
+
+fn bench_of(map_size: usize, names: &[&str], more: &str) -> Bench {
     let folder = tempfile::tempdir().expect("a folder");
     let password = folder.path().join("password");
     std::fs::write(&password, "secret\n").expect("ours");
@@ -43,11 +47,9 @@ fn bench(names: &[&str], more: &str) -> Bench {
         password.display()
     );
     let config = Config::parse(&text).expect("settings");
-    let store = Store::open(
-        &folder.path().join("data"),
-        StoreOptions { map_size: 64 << 20, ..StoreOptions::default() },
-    )
-    .expect("a store");
+    let store =
+        Store::open(&folder.path().join("data"), StoreOptions { map_size, ..StoreOptions::default() })
+            .expect("a store");
     let feeds = Feeds::new(0);
     let authority = Box::new(Following { url: "mupdate://m".into() });
     let writer = Writer::spawn(store.clone(), authority, feeds, WriterOptions::default(), Box::new(|_| ()));
@@ -181,6 +183,52 @@ fn a_list_that_breaks_off_removes_nothing_and_one_that_ends_makes_equal() {
     noop(&mut stream, &mut lines);
     noop(&mut stream, &mut lines);
     assert_eq!(bench.store.revision().expect("readable"), revision);
+    bench.upstream.stop();
+    bench.writer.stop();
+}
+
+#[test]
+fn a_full_store_follows_deletions_and_takes_the_rest_when_there_is_room() {
+    const NAMES: usize = 3000;
+    let bench = bench_of(4 << 20, &[], "");
+    bench.upstream.start().expect("a thread");
+    let (mut stream, mut lines) = bench.asked("(master)");
+    let acl = "a".repeat(1500);
+    let list = |names: std::ops::Range<usize>| -> String {
+        let row = |number| format!("C2 MAILBOX \"user.{number:04}\" \"be1!p\" \"{acl}\"\r\n");
+        names.map(row).chain(["C2 OK \"streaming starts\"\r\n".to_owned()]).collect()
+    };
+    stream.write_all(list(0..NAMES).as_bytes()).expect("it reads");
+    noop(&mut stream, &mut lines);
+    let status = bench.wait(|status| status.missing > 0);
+    assert_eq!((status.state, status.lag_ms), (api::UpstreamState::Following, None));
+    assert!(!bench.upstream.has_everything());
+    assert!(bench.upstream.may_be_replaced().is_err_and(|reason| reason.contains("no room for them")));
+    let kept = bench.names();
+    assert!(kept.len() > 100 && kept.len() as u64 + status.missing >= NAMES as u64, "{}", kept.len());
+
+    // Whatever was kept first, deletions go through, and make room for others.
+    let name = |row: &str| row.split(' ').next().expect("a name").to_owned();
+    let gone: Vec<String> = kept.iter().step_by(2).map(|row| name(row)).collect();
+    for name in &gone {
+        write!(stream, "C2 DELETE \"{name}\"\r\n").expect("it reads");
+    }
+    noop(&mut stream, &mut lines);
+    // It is asked only when the answer before was heard, and all that came before that is written.
+    noop(&mut stream, &mut lines);
+    let now: Vec<String> = bench.names().iter().map(|row| name(row)).collect();
+    assert!(gone.iter().all(|name| !now.contains(name)) && now.len() > kept.len() - gone.len());
+
+    // What is left of the master's list has room, and is asked for anew.
+    for number in 100..NAMES {
+        write!(stream, "C2 DELETE \"user.{number:04}\"\r\n").expect("it reads");
+    }
+    let (mut stream, mut lines) = bench.asked("(master)");
+    stream.write_all(list(0..100).as_bytes()).expect("it reads");
+    noop(&mut stream, &mut lines);
+    let status = bench.wait(|status| status.lag_ms.is_some());
+    assert_eq!((status.missing, bench.names().len()), (0, 100));
+    assert!(bench.upstream.has_everything());
     bench.upstream.stop();
     bench.writer.stop();
 }

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use mupdate_core::directory::{Action, Policy};
 use mupdate_core::server::{Reply, Ticket};
 
-pub use edits::{Done, Edits, Remember};
+pub use edits::{Applied, Done, Edits, Remember};
 pub use memos::Memo;
 pub use operations::{Operated, Operation};
 pub use tally::{Decision, Decisions, Times};
@@ -81,7 +81,7 @@ pub enum Job {
         /// The feed whose end position is asked for.
         feed: SharedFeed,
     },
-    /// Make names what somebody else has decided, in one transaction.
+    /// Make names what somebody else has decided, in one transaction if there is room for all of them.
     Edits(Edits),
     /// Remember something about this daemon, and perhaps become something else.
     Remember(Remember),
@@ -310,10 +310,8 @@ fn decline(job: Job, stats: &WriterStats) {
         Job::Action { ticket, inbox, .. } | Job::Barrier { ticket, inbox, .. } => {
             inbox.deliver(ticket, Reply::Failed(TEXT.to_owned()));
         }
-        Job::Edits(Edits { done, .. }) | Job::Remember(Remember { done, .. }) => {
-            done.say(Err(TEXT.to_owned()))
-        }
-        Job::Nothing(done) => done.say(Err(TEXT.to_owned())),
+        Job::Edits(Edits { done, .. }) => done.say(Err(TEXT.to_owned())),
+        Job::Remember(Remember { done, .. }) | Job::Nothing(done) => done.say(Err(TEXT.to_owned())),
         Job::Note(_) => {}
     }
 }

@@ -33,6 +33,8 @@ pub struct Figures {
     pub denied: u64,
     /// Groups that needed `ctl_mboxlist -m` in the end, since something of theirs was cut short.
     pub pushed: u64,
+    /// Times that a replica took the server's place.
+    pub promotions: u64,
 }
 
 impl AddAssign for Figures {
@@ -52,6 +54,7 @@ impl AddAssign for Figures {
             foreign,
             denied,
             pushed,
+            promotions,
         } = other;
         self.steps += steps;
         self.changes += changes;
@@ -68,5 +71,6 @@ impl AddAssign for Figures {
         self.foreign += foreign;
         self.denied += denied;
         self.pushed += pushed;
+        self.promotions += promotions;
     }
 }

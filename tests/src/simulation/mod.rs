@@ -11,13 +11,19 @@
 //! - a dump has every mailbox that was there all the time; a stream never goes back; after NOOP a frontend is current;
 //! - `ctl_mboxlist -m` never finds at its own server what its list did not have in its place.
 //!
+//! - what a replica of the server has is, name by name, what the server had when the last proof was asked for, or later.
+//!
+//! A replica can take the server's place at any moment, whatever has not come to it by then; then backends tell it what they
+//! hold, as an operator would have them.
+//!
 //! And when everything has come to rest: every frontend has what the server has, and the server has what the leading
-//! members hold: without `ctl_mboxlist -m` where nothing was cut short, after it where something was.
+//! members hold, and so has the replica: without `ctl_mboxlist -m` where nothing was cut short, after it where something was.
 
 mod backend;
 mod caller;
 mod ends;
 mod figures;
+mod follower;
 mod frontend;
 mod history;
 mod judge;
@@ -25,6 +31,7 @@ mod mailboxes;
 mod network;
 mod plan;
 mod principals;
+mod promotion;
 mod rest;
 mod run;
 mod shrink;

@@ -17,6 +17,8 @@ pub enum Owner {
     Member { group: usize, member: usize },
     /// A frontend.
     Frontend(usize),
+    /// The replica.
+    Follower,
 }
 
 /// One connection.

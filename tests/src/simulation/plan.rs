@@ -19,6 +19,9 @@ pub struct Plan {
     /// Who logs in as whom.
     #[serde(default)]
     pub principals: Principals,
+    /// There is a replica of the server.
+    #[serde(default)]
+    pub replica: bool,
     /// Octets of output beyond which a session waits for its peer to read.
     pub buffer: usize,
     /// What happens.
@@ -96,6 +99,10 @@ pub enum Deed {
         /// The frontend.
         frontend: usize,
     },
+    /// The replica, if it is away, connects; if it is there, it says NOOP.
+    Follow,
+    /// The server dies for ever, and its replica, if it has ever had everything, takes its place.
+    Promote,
     /// A connection breaks.
     Cut {
         /// Which.
@@ -209,11 +216,19 @@ impl Plan {
             .filter(|what| matches!(what, What::Create | What::Delete) || rng.bool())
             .collect();
         let buffer = [1, 200, 64 << 10][rng.usize(..3)];
-        let deeds =
+        let mut deeds: Vec<_> =
             (0..rng.usize(10..=160)).map(|_| deed(rng, &kinds, &whats, groups.len(), names)).collect();
         let principals = [Principals::Alike, Principals::Alike, Principals::ByServer, Principals::ByMember]
             [rng.usize(..4)];
-        Self { groups, frontends, principals, buffer, deeds }
+        let replica = rng.u8(..3) == 0;
+        if replica {
+            let times = deeds.len() / 8;
+            (0..times).for_each(|_| deeds.insert(rng.usize(..=deeds.len()), Deed::Follow));
+            if rng.bool() {
+                deeds.insert(rng.usize(..=deeds.len()), Deed::Promote);
+            }
+        }
+        Self { groups, frontends, principals, replica, buffer, deeds }
     }
 }
 

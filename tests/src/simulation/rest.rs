@@ -20,7 +20,8 @@ impl Run<'_> {
         self.network.resume();
         self.work_off()?;
         self.groups_agree()?;
-        self.frontends_agree()
+        self.frontends_agree()?;
+        self.replica_agrees()
     }
 
     /// All that can happen now.
@@ -83,6 +84,19 @@ impl Run<'_> {
         (0..self.frontends.len()).for_each(|number| self.visit(number));
         self.settle()?;
         self.frontends.iter().try_for_each(|frontend| frontend.agrees(&self.history))
+    }
+
+    /// The replica has what the server has.
+    fn replica_agrees(&mut self) -> Result<(), String> {
+        for _ in 0..2 {
+            self.follow();
+            self.settle()?;
+            self.let_time_pass()?;
+        }
+        match &self.follower {
+            Some(follower) => follower.equals(&self.world, &self.history),
+            None => Ok(()),
+        }
     }
 
     /// Until nobody waits for the clock but for the sake of giving up.

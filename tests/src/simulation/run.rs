@@ -14,6 +14,7 @@ use mupdate_proto::{ServerName, Verb};
 use super::{
     backend::{End, Errand, Group, Purpose, Task},
     figures::Figures,
+    follower::Follower,
     frontend::{Frontend, Merged},
     history::History,
     mailboxes::{change, location, subject},
@@ -54,6 +55,8 @@ pub(super) struct Run<'t> {
     pub network: Network,
     pub groups: Vec<Group>,
     pub frontends: Vec<Frontend>,
+    /// The replica, until it is promoted.
+    pub follower: Option<Follower>,
     pub principals: Principals,
     pub history: History,
     pub figures: Figures,
@@ -112,13 +115,17 @@ impl<'t> Run<'t> {
     }
 
     fn new(plan: &Plan, tell: Option<&'t mut dyn FnMut(&str)>) -> Self {
-        let mut settings = Settings::parse("").expect("the defaults are right");
-        settings.session.high_water = plan.buffer;
-        settings.fuse = FuseLimits::OFF;
         let (principals, server) = (plan.principals, |number: usize| format!("be{number}"));
         let names: Vec<_> = (0..plan.groups.len()).map(server).collect();
-        settings.roles = principals.roles(names.iter().map(String::as_str));
-        settings.users.extend(settings.roles.named().map(|(user, _)| user.to_owned()));
+        let start = Instant::now();
+        let world = || {
+            let mut settings = Settings::parse("").expect("the defaults are right");
+            settings.session.high_water = plan.buffer;
+            settings.fuse = FuseLimits::OFF;
+            settings.roles = principals.roles(names.iter().map(String::as_str));
+            settings.users.extend(settings.roles.named().map(|(user, _)| user.to_owned()));
+            World::new(settings, start)
+        };
         let groups = plan.groups.iter().enumerate();
         let frontends = plan.frontends.iter().map(|frontend| {
             let servers =
@@ -126,7 +133,8 @@ impl<'t> Run<'t> {
             Frontend::new(frontend.clone(), principals.frontend(), servers.collect())
         });
         Self {
-            world: World::new(settings, Instant::now()),
+            world: world(),
+            follower: plan.replica.then(|| Follower::new(principals.frontend(), world())),
             network: Network::default(),
             groups: groups
                 .map(|(number, group)| {
@@ -168,6 +176,8 @@ impl<'t> Run<'t> {
                     self.network.cut(line.connection, true, &mut self.world);
                 }
             }
+            Deed::Follow => self.follow(),
+            Deed::Promote => self.promote()?,
             Deed::Cut { pick, lost } => {
                 if let Some(connection) = self.network.pick(pick) {
                     self.cut(connection, lost);
@@ -266,6 +276,11 @@ impl<'t> Run<'t> {
                 self.figures.told_again += merged.lost;
                 self.say(connection, &out);
             }
+            (Owner::Follower, Arrival::Octets(octets)) => {
+                let Some(follower) = &mut self.follower else { return Ok(()) };
+                follower.hear(&octets, &self.history, &mut out)?;
+                self.say(connection, &out);
+            }
             (Owner::Member { group, member }, Arrival::Octets(octets)) => {
                 let Some(mut errand) = self.groups[group].members[member].errand.take() else {
                     return Ok(());
@@ -285,7 +300,7 @@ impl<'t> Run<'t> {
         Ok(())
     }
 
-    fn say(&mut self, connection: Connection, octets: &[u8]) {
+    pub fn say(&mut self, connection: Connection, octets: &[u8]) {
         if let Some(wire) = self.network.wire(connection) {
             wire.up.extend_from_slice(octets);
         }
@@ -390,11 +405,16 @@ impl<'t> Run<'t> {
     }
 
     /// A client has lost its connection.
-    fn lost(&mut self, connection: Connection, owner: Owner) {
+    pub fn lost(&mut self, connection: Connection, owner: Owner) {
         match owner {
             Owner::Frontend(number) => {
                 let frontend = &mut self.frontends[number];
                 frontend.line = frontend.line.take().filter(|line| line.connection != connection);
+            }
+            Owner::Follower => {
+                if let Some(follower) = &mut self.follower {
+                    follower.line = follower.line.take().filter(|line| line.connection != connection);
+                }
             }
             Owner::Member { group, member } => {
                 let errand = &mut self.groups[group].members[member].errand;

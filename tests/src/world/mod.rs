@@ -25,8 +25,8 @@ use std::{
 
 use mupdate_core::{
     directory::{
-        Action, Batch, Durable, Event, Feed, Filter, Fuses, Mass, News, Order, Policy, Refusal, Revision,
-        Roles, Speaker, Verdict, Victim, View, permit_reading,
+        Action, Batch, Durable, Edit, Event, Feed, Filter, Fuses, Mass, News, Order, Policy, Refusal,
+        Revision, Roles, Speaker, Verdict, Victim, View, permit_reading,
     },
     server::{AuthReply, Note, On, Output, Reason, Reply, Request, Scope, ServerConfig, Ticket},
 };
@@ -202,6 +202,18 @@ impl World {
     /// What the server knows.
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Makes names what somebody else has decided, as a replica's writer does, and gives the changes that this came to. It
+    /// must not be serving changes of its own.
+    pub fn edit(&mut self, edits: &[Edit]) -> Vec<Event> {
+        let mut batch = Batch::new(self.directory.revision());
+        for edit in edits {
+            let Ok(()) = batch.set(&mut self.directory, edit, ());
+        }
+        let events = batch.seal().durable(self.directory.revision()).events;
+        self.tell_feeds(&events);
+        events
     }
 
     /// What the clock shows.
@@ -428,7 +440,19 @@ impl World {
     fn publish(&mut self) {
         let Some(Committed { durable, barriers, .. }) = self.committed.take() else { return };
         let Durable { verdicts, events } = durable;
-        let news = News::from(&events[..]);
+        self.tell_feeds(&events);
+        for ((connection, ticket), verdict) in verdicts {
+            self.reply(connection, ticket, Reply::Submitted(verdict));
+        }
+        for (connection, ticket) in barriers {
+            let feed = self.links.get_mut(&connection).and_then(|link| link.feed.as_mut());
+            let position = feed.map_or(0, Feed::end);
+            self.reply(connection, ticket, Reply::Barrier { position });
+        }
+    }
+
+    fn tell_feeds(&mut self, events: &[Event]) {
+        let news = News::from(events);
         for link in self.links.values_mut() {
             let Some(feed) = &mut link.feed else { continue };
             feed.publish(&news);
@@ -438,14 +462,6 @@ impl World {
             }
         }
         self.published = events.last().map_or(self.published, |event| event.revision);
-        for ((connection, ticket), verdict) in verdicts {
-            self.reply(connection, ticket, Reply::Submitted(verdict));
-        }
-        for (connection, ticket) in barriers {
-            let feed = self.links.get_mut(&connection).and_then(|link| link.feed.as_mut());
-            let position = feed.map_or(0, Feed::end);
-            self.reply(connection, ticket, Reply::Barrier { position });
-        }
     }
 
     /// Answers a session, if it is still there.

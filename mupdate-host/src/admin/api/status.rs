@@ -110,6 +110,9 @@ pub struct Upstream {
     /// How long ago the replica last had proof that it has everything, as of its master's answer to NOOP.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lag_ms: Option<u64>,
+    /// Changes of the master's that have come, and that there was no room for.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub missing: u64,
     /// Why the last connection ended, if one has.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_error: Option<String>,
@@ -125,4 +128,9 @@ pub enum UpstreamState {
     Merging,
     /// It has had everything, and hears of changes.
     Following,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

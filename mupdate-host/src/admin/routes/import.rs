@@ -8,8 +8,8 @@ use std::{
     sync::{Mutex, TryLockError},
 };
 
-use mupdate_core::directory::{Record, State};
-use mupdate_proto::MailboxName;
+use mupdate_core::directory::Record;
+use mupdate_proto::{Location, MailboxName};
 use tracing::error;
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     admin::{api::Imported, http::Refused},
     dump::{Form, Row, read},
-    store::{Entries, Entry, Store},
+    store::{Entries, Store},
     writer::Operation,
 };
 
@@ -32,6 +32,9 @@ const FILE: &str = "import.part";
 
 /// Rows that are wrong and told of, at most.
 const TOLD: usize = 20;
+
+/// Locations that are looked for among those that were there before.
+const LOCATIONS: usize = 10_000;
 
 /// Names that are looked at in one read transaction.
 const PAGE: usize = 512;
@@ -102,6 +105,8 @@ struct Plan<'s> {
     /// The names of the list, as fingerprints: two share one as good as never.
     names: HashSet<u128>,
     keys: [RandomState; 2],
+    /// Locations are few, and each is kept once.
+    locations: HashSet<Location>,
     changes: Changes,
     imported: Imported,
     /// Some of the rows that are wrong, and how many are.
@@ -114,6 +119,7 @@ impl<'s> Plan<'s> {
             store,
             names: HashSet::new(),
             keys: [RandomState::new(), RandomState::new()],
+            locations: HashSet::new(),
             changes: Changes::new(),
             imported: Imported::default(),
             faults: (Vec::new(), 0),
@@ -122,11 +128,11 @@ impl<'s> Plan<'s> {
 
     /// Look at every row.
     fn read(&mut self, file: File) -> Result<(), Refused> {
-        let mut lines = 0;
-        let done = read(Form::JsonLines, BufReader::with_capacity(64 << 10, file), None, &mut |row| {
-            lines += 1;
+        let mut rows = 0;
+        let done = read(Form::JsonLines, BufReader::with_capacity(64 << 10, file), None, &mut |at, row| {
+            rows += 1;
             match row {
-                Ok(row) => self.row(lines, row).map_err(io::Error::from),
+                Ok(row) => self.row(at, row).map_err(io::Error::from),
                 Err(fault) => {
                     self.fault(fault.to_string());
                     Ok(())
@@ -142,10 +148,10 @@ impl<'s> Plan<'s> {
             let more =
                 if told.len() < *all { format!("; and {} more", all - told.len()) } else { String::new() };
             let text =
-                format!("nothing was changed, {all} of {lines} rows are wrong: {}{more}", told.join("; "));
+                format!("nothing was changed, {all} of {rows} rows are wrong: {}{more}", told.join("; "));
             return Err(Refused::new(422, text));
         }
-        if lines == 0 {
+        if rows == 0 {
             return Err(Refused::new(422, "nothing was changed, the list is empty"));
         }
         Ok(())
@@ -162,15 +168,15 @@ impl<'s> Plan<'s> {
     fn row(&mut self, at: u64, Row { mailbox, record }: Row) -> Result<(), crate::store::StoreError> {
         let (length, limit) = (mailbox.as_bytes().len(), self.store.name_limit());
         if length > limit {
-            self.fault(format!("row {at}: a name of {length} octets is too long, the limit is {limit}"));
+            self.fault(format!("line {at}: a name of {length} octets is too long, the limit is {limit}"));
             return Ok(());
         }
         if !self.names.insert(fingerprint(&self.keys, mailbox.as_bytes())) {
-            self.fault(format!("row {at}: {mailbox} is there twice"));
+            self.fault(format!("line {at}: {mailbox} is there twice"));
             return Ok(());
         }
         let counter = match self.store.entry(&mailbox)? {
-            Some(entry) if is(&entry, &record) => {
+            Some(entry) if entry.is(&record) => {
                 self.imported.same += 1;
                 return Ok(());
             }
@@ -178,8 +184,19 @@ impl<'s> Plan<'s> {
             None => &mut self.imported.added,
         };
         *counter += 1;
-        self.changes.push((mailbox, Some(record)));
+        let location = self.shared(record.location);
+        self.changes.push((mailbox, Some(Record { location, ..record })));
         Ok(())
+    }
+
+    fn shared(&mut self, location: Location) -> Location {
+        if let Some(known) = self.locations.get(&location) {
+            return known.clone();
+        }
+        if self.locations.len() < LOCATIONS {
+            self.locations.insert(location.clone());
+        }
+        location
     }
 
     /// What the list does not have is to go.
@@ -199,15 +216,6 @@ impl<'s> Plan<'s> {
         }
         Ok(())
     }
-}
-
-/// Is that what is known of it already?
-fn is(entry: &Entry, record: &Record) -> bool {
-    let acl = match &record.state {
-        State::Active(acl) => Some(acl.as_bytes()),
-        State::Reserved => None,
-    };
-    entry.location == record.location.as_bytes() && entry.acl.as_deref() == acl
 }
 
 fn fingerprint(keys: &[RandomState; 2], name: &[u8]) -> u128 {

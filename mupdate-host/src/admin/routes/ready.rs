@@ -37,10 +37,14 @@ pub fn reasons(service: &Service) -> Vec<Part> {
         Ok(_) => {}
         Err(error) => say("store", format!("it cannot be read: {error}")),
     }
-    if let Some(upstream) = service.upstream().filter(|_| service.role() != Role::Master)
-        && !upstream.has_everything()
-    {
-        say("upstream", format!("this replica has never had everything that {} has", upstream.status().host));
+    if let Some(upstream) = service.upstream().filter(|_| service.role() != Role::Master) {
+        let status = upstream.status();
+        if status.missing > 0 {
+            let advice = Obstacle::MapFull.advice();
+            say("upstream", format!("{} changes of {} found no room; {advice}", status.missing, status.host));
+        } else if !upstream.has_everything() {
+            say("upstream", format!("this replica has never had everything that {} has", status.host));
+        }
     }
     // What the writer met last may be over, and it will not notice before the next change; what can be seen, is.
     let obstacle = service
