@@ -32,7 +32,7 @@ use crate::{
     tls::Tls,
     upstream::Upstream,
     users::{self, FirstUser, Users},
-    writer::{Writer, WriterOptions},
+    writer::{Done, Job, Remember, Writer, WriterOptions},
 };
 
 /// Refused connections are logged at most that often; all of them are counted.
@@ -138,7 +138,8 @@ impl Service {
         let secret = users::login_secret(&config.data_dir)?;
         let auth = Authenticator::new(users, secret, config)?;
         let feeds = Feeds::new(store.revision().map_err(|error| unreadable(&error))?);
-        let authority: Box<dyn Authority> = match standing(config, &store)? {
+        let (is, overruled) = standing(config, &store)?;
+        let authority: Box<dyn Authority> = match is {
             AuthorityKind::Local => Box::new(Local),
             AuthorityKind::Upstream => Box::new(Following { url: upstream_url(config) }),
         };
@@ -161,6 +162,9 @@ impl Service {
         let writer = Writer::spawn(store.clone(), authority, Arc::clone(&feeds), options, on_fatal)
             .map_err(|error| Fatal::new(Code::OsErr, format!("cannot start the writer's thread: {error}")))?;
         let writer = Arc::new(writer);
+        if overruled {
+            forget_standing(&writer);
+        }
         let upstream = Upstream::new(&config.upstream, &store, &writer);
         let processors = crate::daemon::processors();
         let service = Self {
@@ -293,8 +297,9 @@ impl Settings {
     }
 }
 
-/// What this daemon is: what an operator made of it last, unless the configuration has said something else since.
-fn standing(config: &Config, store: &Store) -> Result<AuthorityKind, Fatal> {
+/// What this daemon is: what an operator made of it last, unless the configuration has said something else since; and
+/// whether it has.
+fn standing(config: &Config, store: &Store) -> Result<(AuthorityKind, bool), Fatal> {
     let remembered = store.remembered(Standing::NAME).map_err(|error| unreadable(&error))?;
     let remembered: Option<Standing> = remembered.and_then(|word| word.parse().ok());
     let is = match Standing::of(config.authority, remembered) {
@@ -309,7 +314,22 @@ fn standing(config: &Config, store: &Store) -> Result<AuthorityKind, Fatal> {
             "{what} by an operator, and so it stays until `authority` is changed"
         );
     }
-    Ok(is)
+    Ok((is, remembered.is_some_and(|standing| standing.configured != config.authority)))
+}
+
+/// What an operator made of this daemon before the configuration said otherwise must not count again when that is changed
+/// back: a former master would come up as one.
+fn forget_standing(writer: &Writer) {
+    let done = Done::new(|outcome| {
+        if let Err(reason) = outcome {
+            warn!(
+                reason,
+                "what an operator made of this daemon is not forgotten, and counts if `authority` is changed back"
+            );
+        }
+    });
+    let remember = Remember { name: Standing::NAME, word: None, become_: None, done };
+    writer.submit(Job::Remember(remember));
 }
 
 fn upstream_url(config: &Config) -> String {

@@ -153,6 +153,27 @@ fn a_replica_is_promoted_when_that_makes_no_second_master() {
     close(&service);
 }
 
+/// A former master whose configuration makes it a replica again must not come up as a master.
+#[test]
+fn what_the_configuration_has_overruled_does_not_count_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nobody =
+        TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let service = open(folder.path(), "upstream", nobody);
+    service.promote(true).expect("forced");
+    close(&service);
+    drop(service);
+    for (authority, is) in [
+        ("upstream", Role::Master),
+        ("local", Role::Master),
+        ("upstream", Role::Replica("mupdate://127.0.0.1".into())),
+    ] {
+        let service = open(folder.path(), authority, nobody);
+        assert_eq!(service.role(), is, "{authority}");
+        close(&service);
+    }
+}
+
 #[test]
 fn a_master_is_demoted_and_comes_back_by_force() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -103,8 +103,10 @@ impl Murder {
 
     /// A murder of this release, whose MUPDATE server, at an address of no host, is the replica of the one at `mupdate.test`.
     pub fn replica(kind: Kind, release: &'static Release) -> Self {
+        // Nobody tells a replica what the order of a backend is.
+        let order = if release.old { "[orders]\n\"backend1.test\" = \"octet\"\n" } else { "" };
         let toml = format!(
-            "authority = \"upstream\"\nallow_plaintext = true\n[upstream]\nhost = \"{}:3905\"\nuser = \"murder\"\n\
+            "authority = \"upstream\"\nallow_plaintext = true\n{order}[upstream]\nhost = \"{}:3905\"\nuser = \"murder\"\n\
              password_file = \"password\"\nretry_max_ms = 1000\n",
             address("mupdate.test")
         );

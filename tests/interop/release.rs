@@ -17,8 +17,8 @@ pub struct Release {
     pub version: &'static str,
     /// Debian's suite that has it; `None`: this system.
     suite: Option<&'static str>,
-    /// It is older than 3.6: its lists are text, and its mailboxes in another order than that in which a server lists them
-    /// that knows nothing of it, so that it activates some of them anew, in vain.
+    /// It is older than 3.6: its lists are text, and its mailboxes in the order of octets. A server that does not know this
+    /// lists them in another, and then it activates some of them anew, in vain.
     pub old: bool,
     /// How `ctl_mboxlist` of it writes lists, in words of `mupdatectl diff` and `import`.
     pub reading: &'static [&'static str],
