@@ -4,13 +4,14 @@ use mupdate_core::{
     directory::{Action, Refusal, Verdict},
     server::Reply,
 };
-use mupdate_proto::{Acl, Location, MailboxName};
+use mupdate_proto::{Acl, Location, MailboxName, ServerName};
 use tempfile::TempDir;
 
 use super::*;
 use crate::{
     config::Config,
     inbox::Inbox,
+    pairs::PairSettings,
     store::Progress,
     users,
     writer::{Job, Origin},
@@ -109,6 +110,27 @@ fn what_has_not_changed_has_the_same_number() {
     let (_, fourth) = host.state();
     let of = |state: &State| state.takeovers.iter().map(|entry| entry.revision).collect::<Vec<_>>();
     assert_eq!((of(&third), of(&fourth)), (vec![2], vec![3, 2]), "each is read once");
+}
+
+#[test]
+fn pairs_that_want_looking_at_come_first() {
+    let host = Host::new();
+    for (user, mailbox) in [("be1", "user.a"), ("be2", "user.a"), ("be1", "user.b"), ("be2", "user.b")] {
+        host.activate(user, mailbox, "quiet!p").expect("theirs");
+    }
+    // Who speaks is heard after the answer, but before the next change.
+    host.reserve("be1", "user.a", "other!p").expect_err("it is taken");
+    let (_, state) = host.state();
+    let [pair] = &state.pairs[..] else { panic!("{:?}", state.pairs) };
+    assert_eq!((pair.server.to_display().as_ref(), pair.speakers[0].user.as_str()), ("quiet", "be1"));
+    assert!(pair.speakers[0].leads && pair.missing == 0 && pair.lag.is_some(), "{pair:?}");
+    let name = |number: usize| ServerName::new(format!("silent{number:03}")).expect("legal");
+    let members = (0..PAIRS + 2).map(|number| (name(number), ["x".to_owned(), "y".to_owned()].into()));
+    let settings = PairSettings { members: members.collect(), ..PairSettings::default() };
+    host.admin.service.pairs.declare(&settings);
+    let (_, state) = host.state();
+    assert_eq!((state.pairs.len(), state.pairs_left_out), (PAIRS, 3));
+    assert!(state.pairs.iter().all(|pair| pair.silent == ["x", "y"]), "the one that is well is left out");
 }
 
 #[test]

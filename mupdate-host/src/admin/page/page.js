@@ -7,6 +7,7 @@ const main = id("main");
 const DEAD = 25 * 1000;
 const AGAIN = 3 * 1000;
 const FEW = 12;
+const LINES = 5;
 
 let state;
 let version;
@@ -114,10 +115,12 @@ function showPair(pair) {
     const echoes = number(lag.count, "echo");
     parts.push(line("dim", `${echoes}: half within ${half}, 99 % within ${most}, all within ${all}; the last ${last}`));
   }
-  const columns = [column("user"), column("part"), column("changes", "n"), column("echoes", "n"), column("last", "n")];
+  const columns =
+    [column("user"), column("part"), column("changes", "n wide"), column("echoes", "n wide"), column("last", "n")];
   const rows = pair.speakers.map((speaker) => h("tr", {},
     h("td", {}, who(speaker.user, speaker.address)), h("td", {}, part(speaker)),
-    numeral(count(speaker.changes)), numeral(count(speaker.echoes)), numeral(age(speaker.last_ms))));
+    ...[speaker.changes, speaker.echoes].map((many) => h("td", { class: "n wide" }, count(many))),
+    numeral(age(speaker.last_ms))));
   parts.push(rows.length ? table(columns, rows) : none("nobody has spoken for it since the start"));
   return h("article", { class: said.length ? "pair troubled" : "pair" }, ...parts);
 }
@@ -154,12 +157,13 @@ const sorting = { by: "active", up: false, all: false };
 function showHosts({ hosts, hosts_left_out: more, status }) {
   const section = id("hosts");
   const names = (host) => host.active + host.reserved;
+  // What is being emptied stands before what is full.
+  const weight = (host) => (host.draining ? Number.MAX_SAFE_INTEGER : names(host));
   const key = {
-    server: (host) => shown(host.server), active: names, reserved: (host) => host.reserved,
+    server: (host) => shown(host.server), active: weight, reserved: (host) => host.reserved,
     heard_ms: (host) => host.heard_ms ?? 0,
   }[sorting.by];
   const compare = (a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0) * (sorting.up ? 1 : -1);
-  // A sort that is stable keeps the draining ones in front where nothing else tells them apart.
   const sorted = [...hosts].sort(compare);
   const seen = sorting.all ? sorted : sorted.slice(0, FEW);
   const most = Math.max(1, ...hosts.map(names));
@@ -190,7 +194,7 @@ function what({ state: is, location }, cut) {
   return `${is === "active" ? "" : `${is} `}${shown(location)}`;
 }
 
-// The last of something: when, what, and the rest in a line of its own.
+// The last of something: when, what, and the rest in a line of its own. Most of them wait until they are wanted.
 function showLog(place, since, entries, nothing, said) {
   small(place, since ? `${count(since)} since the start` : "");
   if (!entries.length) {
@@ -198,10 +202,17 @@ function showLog(place, since, entries, nothing, said) {
     return;
   }
   const time = (ms) => h("time", { datetime: new Date(ms).toISOString() }, clock(ms));
-  body(place).replaceChildren(h("ol", { class: "log" }, entries.map((entry) => {
+  const items = entries.map((entry) => {
     const [head, rest] = said(entry);
     return h("li", {}, time(entry.at_ms), head, h("span", { class: "what" }, rest, who(entry.user, entry.peer)));
-  })));
+  });
+  const parts = [h("ol", { class: "log" }, items.slice(0, LINES))];
+  if (items.length > LINES) {
+    const open = body(place).querySelector("details")?.open ?? false;
+    const summary = h("summary", {}, `${count(items.length - LINES)} before that`);
+    parts.push(h("details", { open }, summary, h("ol", { class: "log" }, items.slice(LINES))));
+  }
+  body(place).replaceChildren(...parts);
 }
 
 function showTakeovers({ takeovers, status }) {

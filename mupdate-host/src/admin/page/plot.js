@@ -13,7 +13,7 @@ function s(tag, attributes, ...children) {
 // The next number that is easy to read.
 function ceiling(most) {
   const power = 10 ** Math.floor(Math.log10(Math.max(most, 4)));
-  return [1, 2, 4, 5, 10].map((times) => times * power).find((round) => round >= most && round >= 4);
+  return [1, 2, 4, 5, 6, 8, 10].map((times) => times * power).find((round) => round >= most && round >= 4);
 }
 
 function plot(minutes, started, width) {
@@ -30,12 +30,12 @@ function plot(minutes, started, width) {
   const label = `Changes a minute in the last hour: at most ${count(changes[peak])}, at ` +
     `${clock(last - (changes.length - 1 - peak) * 60000, false)}; ${count(changes.at(-1))} in the minute under way.`;
   const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
-  const lines = high % 4 === 0 ? 4 : 5;
+  const lines = [4, 5].find((parts) => high % parts === 0) ?? 3;
   for (let line = 0; line <= lines; line += 1) {
     const value = (high / lines) * line;
     const at = Math.round(y(value)) + 0.5;
     svg.append(s("line", { class: "grid", x1: left, x2: width - right, y1: at, y2: at }));
-    if (line % 2 === 0 || lines === 5) {
+    if (line % 2 === 0 || lines !== 4) {
       svg.append(s("text", { x: left - 6, y: at + 4, "text-anchor": "end" }, count(value)));
     }
   }
