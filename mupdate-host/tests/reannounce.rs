@@ -9,7 +9,7 @@ use mupdate_core::directory::{Filter, Revision, at_risk, can_be_at_risk, domain_
 use mupdate_core::server::Scope;
 use mupdate_host::feeds::{Feeds, Subscription};
 use mupdate_host::inbox::Inbox;
-use mupdate_host::store::{Store, StoreOptions};
+use mupdate_host::store::{FOLLOWED, Store, StoreOptions};
 use mupdate_proto::MailboxName;
 use proptest::prelude::*;
 
@@ -89,6 +89,20 @@ fn only_absences_since_the_last_sync_count() {
     assert_eq!(announced(&store, Some(after)), []);
     // A revision that this store never had: its client must have followed another one.
     assert_eq!(announced(&store, Some(after + 1)), at_risk);
+}
+
+/// A client may know names of a master that was followed which were never here, and no tombstone tells of them.
+#[test]
+fn where_a_master_was_followed_whoever_is_unknown_is_told_all_that_can_be_at_risk() {
+    let (_dir, store) = store();
+    apply(&store, &[activate("user.a-b", "be1!p", ""), activate("user.plain", "be1!p", "")]);
+    assert_eq!(announced(&store, None), []);
+    let mut txn = store.begin().expect("nobody else writes");
+    txn.remember(FOLLOWED, Some("")).expect("there is room");
+    txn.commit().expect("there is room");
+    assert_eq!(announced(&store, None), [name("user.a-b")]);
+    let known = store.revision().expect("readable");
+    assert_eq!(announced(&store, Some(known)), []);
 }
 
 #[test]

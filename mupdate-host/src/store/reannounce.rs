@@ -22,6 +22,10 @@ use super::{Store, tombstones};
 use crate::feeds::Subscription;
 use crate::sync::lock;
 
+/// Under which name is remembered of which master all that is here was a copy once; nothing is, of whoever has never followed
+/// one, and of a replica that lacks something, an empty word.
+pub const FOLLOWED: &str = "upstream_synced";
+
 /// Tombstones that are worked through in one step: a fraction of a millisecond for ordinary names.
 const TOMBSTONES: usize = 64;
 
@@ -69,18 +73,24 @@ struct Around {
 impl Store {
     /// Begin to put every mailbox that is at risk from a deletion after `since` into the feed of a subscriber, if it
     /// wants that mailbox's server. `None`, or a revision from another life of this store: every deletion that
-    /// is remembered counts.
+    /// is remembered counts. Where the store was filled by following a master, deletions are not all that counts then: the
+    /// peer may have names from there that this store never had. It is told again whatever it can have lost at all.
     #[must_use]
     pub fn reannounce(&self, since: Option<Revision>, subscription: &Subscription) -> Reannounce {
         // Asked first: what is published by now is in the feed, or was in the dump.
         let reached = subscription.published();
-        let search = if subscription.whole() {
-            let since = since.filter(|&since| since <= reached).unwrap_or(0);
-            Plan::Neighbours(Around { since, ..Around::default() })
+        let since = since.filter(|&since| since <= reached);
+        let search = if subscription.whole() && (since.is_some() || !self.has_followed()) {
+            Plan::Neighbours(Around { since: since.unwrap_or(0), ..Around::default() })
         } else {
             Plan::All(Bound::Unbounded)
         };
         Reannounce { reached, search }
+    }
+
+    /// What is here came from a master that was followed, once. If that cannot be read, nothing of the search can.
+    fn has_followed(&self) -> bool {
+        self.remembered(FOLLOWED).is_ok_and(|word| word.is_some())
     }
 
     /// Go on with a search. At its end, returns the revision that the peer has reached when it has the dump and what

@@ -33,12 +33,9 @@ use tracing::{debug, info, warn};
 use crate::{
     admin::api,
     config::{UpstreamHost, UpstreamSettings},
-    store::{Obstacle, Store},
+    store::{FOLLOWED, Obstacle, Store},
     writer::{Done, Job, Remember, Writer},
 };
-
-/// Under which name the store remembers that everything of a master has come once.
-const SYNCED: &str = "upstream_synced";
 
 /// How long the end of the thread is waited for. It may be asking a name server, which nothing interrupts.
 const END: Duration = Duration::from_secs(5);
@@ -92,7 +89,7 @@ impl Upstream {
     pub fn new(settings: &UpstreamSettings, store: &Store, writer: &Arc<Writer>) -> Option<Self> {
         let host = settings.host.clone()?;
         // What cannot be read will be said by whoever has to. Another master than then may have other mailboxes.
-        let synced = store.remembered(SYNCED).is_ok_and(|word| word == Some(host.to_string()));
+        let synced = store.remembered(FOLLOWED).is_ok_and(|word| word == Some(host.to_string()));
         let inner = Inner {
             running: false,
             stop: false,
@@ -363,7 +360,7 @@ impl Shared {
     }
 
     fn remember_synced(&self, synced: bool) {
-        let word = synced.then(|| self.host.to_string());
+        let word = Some(if synced { self.host.to_string() } else { String::new() });
         let done = Done::new(move |outcome| {
             if let Err(reason) = outcome {
                 warn!(
@@ -372,7 +369,7 @@ impl Shared {
                 );
             }
         });
-        self.writer.submit(Job::Remember(Remember { name: SYNCED, word, become_: None, done }));
+        self.writer.submit(Job::Remember(Remember { name: FOLLOWED, word, become_: None, done }));
     }
 }
 

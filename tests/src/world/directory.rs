@@ -27,6 +27,8 @@ pub struct Directory {
     tombstones: BTreeMap<Revision, MailboxName>,
     learned: BTreeMap<ServerName, Order>,
     synced: BTreeMap<String, Revision>,
+    /// What is here came from a master that was followed, once.
+    followed: bool,
     /// What is known and would not outlive a crash.
     memos: Memos,
 }
@@ -89,6 +91,11 @@ impl Directory {
     /// What was not written is lost.
     pub fn forget_memos(&mut self) {
         self.memos = Memos::default();
+    }
+
+    /// What is here comes from a master that is followed.
+    pub fn set_followed(&mut self) {
+        self.followed = true;
     }
 
     /// Have a server take no new names.
@@ -176,6 +183,8 @@ impl Directory {
             let wanted =
                 self.record(name).is_some_and(|record| filter.wants_server(record.location.server()));
             let risky = match filter {
+                // It may have names from there that were never here.
+                Filter::All if since.is_none() && self.followed => can_be_at_risk(name.as_bytes()),
                 Filter::All => deleted.iter().any(|deleted| at_risk(deleted, name.as_bytes())),
                 Filter::Servers(_) => can_be_at_risk(name.as_bytes()),
             };

@@ -207,6 +207,7 @@ impl World {
     /// Makes names what somebody else has decided, as a replica's writer does, and gives the changes that this came to. It
     /// must not be serving changes of its own.
     pub fn edit(&mut self, edits: &[Edit]) -> Vec<Event> {
+        self.directory.set_followed();
         let mut batch = Batch::new(self.directory.revision());
         for edit in edits {
             let Ok(()) = batch.set(&mut self.directory, edit, ());
