@@ -257,6 +257,12 @@ releases SUITES="bullseye sid" FILTER="release_3.":
     scripts/cyrus-roots {{SUITES}}
     just interop {{FILTER}}
 
+# The example for keepalived: its script, and two real ones that move an address between two daemons (root, Debian).
+failover:
+    command -v shellcheck > /dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -qy shellcheck < /dev/null
+    shellcheck dist/keepalived/mupdate-is-master
+    just interop the_address_follows_the_master
+
 # Hostile peers, and how long an honest client waits beside them (a quiet machine): just hostile bomb --report-only
 hostile *ARGS:
     TMPDIR={{hostile_dir}} cargo test --release --locked -p mupdate-tests --test hostile -- {{ARGS}}
