@@ -129,8 +129,8 @@ impl BannerReader {
 
     fn line(&mut self, message: Bytes) -> Result<Option<Banner>, MalformedReason> {
         self.lines += 1;
-        let mut cursor = Cursor::new(message);
-        if self.lines > Self::MAX_LINES || cursor.atom() != "*" {
+        let mut cursor = Cursor::new(&message);
+        if self.lines > Self::MAX_LINES || cursor.atom() != b"*" {
             return Err(MalformedReason::NotABanner);
         }
         cursor.spaces();
@@ -159,7 +159,7 @@ impl BannerReader {
     }
 
     /// The last line, after its `* OK`.
-    fn greeting(&mut self, cursor: &mut Cursor) -> Result<Banner, MalformedReason> {
+    fn greeting(&mut self, cursor: &mut Cursor<'_>) -> Result<Banner, MalformedReason> {
         cursor.spaces();
         if !cursor.atom().eq_ignore_ascii_case(b"MUPDATE") {
             return Err(MalformedReason::NotABanner);

@@ -91,7 +91,7 @@ impl Command {
     /// The first thing wrong, in this order: the tag, the command's name, the number and form of its arguments (left
     /// to right), what they say (left to right).
     pub fn parse(message: Bytes) -> Result<Command, Malformed> {
-        let mut cursor = Cursor::new(message);
+        let mut cursor = Cursor::new(&message);
         let tag = tag(&mut cursor)?;
         cursor.spaces();
         match Verb::parse(&mut cursor) {
@@ -105,16 +105,13 @@ impl Command {
         out.put_slice(self.tag.as_bytes());
         out.put_u8(b' ');
         out.put_slice(self.verb.name().as_bytes());
-        self.verb.for_each_argument(|argument| {
-            out.put_u8(b' ');
-            put_string(argument, out);
-        });
+        self.verb.for_each_argument(|argument| put_string(argument, out));
         out.put_slice(b"\r\n");
     }
 }
 
 /// The tag at the beginning of a message.
-pub(crate) fn tag(cursor: &mut Cursor) -> Result<Tag, Malformed> {
+pub(crate) fn tag(cursor: &mut Cursor<'_>) -> Result<Tag, Malformed> {
     let untagged = |reason| Malformed { tag: None, reason };
     let atom = cursor.atom();
     if atom.is_empty() {
@@ -122,7 +119,7 @@ pub(crate) fn tag(cursor: &mut Cursor) -> Result<Tag, Malformed> {
         let reason = if cursor.is_at_end() { MalformedReason::NeedCommand } else { MalformedReason::BadTag };
         return Err(untagged(reason));
     }
-    Tag::new(atom).map_err(|_| untagged(MalformedReason::BadTag))
+    Tag::new(cursor.keep(atom)).map_err(|_| untagged(MalformedReason::BadTag))
 }
 
 impl Verb {
@@ -145,7 +142,7 @@ impl Verb {
     }
 
     /// Reads the name and the arguments.
-    fn parse(cursor: &mut Cursor) -> Result<Verb, MalformedReason> {
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Verb, MalformedReason> {
         let name = cursor.atom();
         let is = |expected: &str| name.eq_ignore_ascii_case(expected.as_bytes());
         if name.is_empty() {

@@ -1,7 +1,7 @@
 //! What a server says: RFC 3656, section 3.
 
 use crate::command::tag;
-use crate::scan::{Cursor, put_string, put_text};
+use crate::scan::{Cursor, put_line, put_text};
 use crate::{Malformed, MalformedReason};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
@@ -99,24 +99,16 @@ impl<S: AsRef<[u8]>> Response<S> {
                 out.put_slice(b"\r\n");
             }
             Response::Mailbox { tag, name, location, acl } => {
-                put_line(tag, " MAILBOX", &[name, location, acl], out);
+                let strings = [name.as_ref(), location.as_ref(), acl.as_ref()];
+                put_line(tag.as_ref(), b" MAILBOX", strings, out);
             }
-            Response::Reserve { tag, name, location } => put_line(tag, " RESERVE", &[name, location], out),
-            Response::Delete { tag, name } => put_line(tag, " DELETE", &[name], out),
+            Response::Reserve { tag, name, location } => {
+                put_line(tag.as_ref(), b" RESERVE", [name.as_ref(), location.as_ref()], out);
+            }
+            Response::Delete { tag, name } => put_line(tag.as_ref(), b" DELETE", [name.as_ref()], out),
             Response::GoAhead => out.put_slice(b"+ go ahead\r\n"),
         }
     }
-}
-
-/// Writes a line of data.
-fn put_line<S: AsRef<[u8]>>(tag: &S, word: &str, strings: &[&S], out: &mut BytesMut) {
-    out.extend_from_slice(tag.as_ref());
-    out.extend_from_slice(word.as_bytes());
-    for string in strings {
-        out.extend_from_slice(b" ");
-        put_string(string.as_ref(), out);
-    }
-    out.extend_from_slice(b"\r\n");
 }
 
 impl Response<Bytes> {
@@ -128,11 +120,11 @@ impl Response<Bytes> {
     /// # Errors
     /// When the server does not speak the protocol. What is [`Malformed`] has no tag unless it is a proper one.
     pub fn parse(message: Bytes) -> Result<Response, Malformed> {
-        let mut cursor = Cursor::new(message);
-        if matches!(&cursor.rest()[..], [b'+'] | [b'+', b' ', ..]) {
+        let mut cursor = Cursor::new(&message);
+        if matches!(cursor.rest(), [b'+'] | [b'+', b' ', ..]) {
             return Ok(Response::GoAhead);
         }
-        let untagged = matches!(&cursor.rest()[..], [b'*'] | [b'*', b' ', ..]);
+        let untagged = matches!(cursor.rest(), [b'*'] | [b'*', b' ', ..]);
         let tag = if untagged {
             cursor.atom();
             None
@@ -145,7 +137,7 @@ impl Response<Bytes> {
     }
 }
 
-fn parse_after_tag(tag: Option<Bytes>, cursor: &mut Cursor) -> Result<Response, MalformedReason> {
+fn parse_after_tag(tag: Option<Bytes>, cursor: &mut Cursor<'_>) -> Result<Response, MalformedReason> {
     let word = cursor.atom();
     let is = |expected: &str| word.eq_ignore_ascii_case(expected.as_bytes());
     if word.is_empty() {
@@ -171,9 +163,9 @@ fn parse_after_tag(tag: Option<Bytes>, cursor: &mut Cursor) -> Result<Response, 
 }
 
 /// All that is left, as one string if it is one, else as it is.
-fn text(cursor: &mut Cursor) -> Bytes {
+fn text(cursor: &mut Cursor<'_>) -> Bytes {
     cursor.spaces();
-    let bare = cursor.rest().clone();
+    let bare = cursor.remainder();
     match cursor.string() {
         Ok(string) if cursor.end().is_ok() => string,
         _ => bare,

@@ -83,11 +83,26 @@ impl ClientSession {
 
     /// The next thing that the server said.
     pub fn poll(&mut self) -> Output {
+        self.poll_behind(|_| false)
+    }
+
+    /// The same behind the mailboxes that answer the oldest unanswered command, which are only counted.
+    pub fn poll_counting(&mut self, mailboxes: &mut u64) -> Output {
+        let Some(tag) = self.expected.asked().cloned() else { return self.poll() };
+        self.poll_behind(|message| {
+            let is_one =
+                message.strip_prefix(tag.as_bytes()).is_some_and(|rest| rest.starts_with(b" MAILBOX "));
+            *mailboxes += u64::from(is_one);
+            is_one
+        })
+    }
+
+    fn poll_behind(&mut self, mut passes: impl FnMut(&[u8]) -> bool) -> Output {
         loop {
             if let Some(reason) = &self.closed {
                 return Output::Closed(reason.clone());
             }
-            let taken = match self.framer.next() {
+            let taken = match self.framer.next_behind(&mut passes) {
                 Ok(Some(Frame::Message(message))) => self.take(message),
                 Ok(Some(Frame::GoAhead)) => {
                     Err(Violation::Unreadable("a server's literals are not synchronising".into()))

@@ -88,6 +88,14 @@ impl Expected {
         if stream || asked { Ok(()) } else { Err(Violation::UnaskedData(tag.clone())) }
     }
 
+    /// The command that is answered next, if data may come before its answer.
+    pub fn asked(&self) -> Option<&Tag> {
+        match self.open.front() {
+            Some((tag, Kind::Lookup | Kind::Update)) => Some(tag),
+            _ => None,
+        }
+    }
+
     /// A tagged answer came. Returns whether a banner follows.
     pub fn completed(&mut self, tag: &Tag, status: Status) -> Result<bool, Violation> {
         match self.open.pop_front() {

@@ -49,7 +49,7 @@ pub use fuse::{FuseLimits, Fuses, Held, Mass, Victim};
 pub use learner::Learner;
 pub use memory::MemoryView;
 pub use merge::{Complete, Edit, Merging};
-pub use order::{Order, v36_key, v36_name};
+pub use order::{Order, v36_key, v36_name, v36_name_into};
 pub use permit::{PeerRole, Roles, Speaker, hold, permit, permit_reading};
 pub use resync::{KeyRange, at_risk, can_be_at_risk, domain_of, risk_ranges, stem};
 pub use selection::{Selection, Sorted};

@@ -123,26 +123,40 @@ impl std::error::Error for UnknownOrder {}
 
 /// Appends the v36 key of a name to `out`: see the [module's documentation](self).
 pub fn v36_key(name: &[u8], out: &mut Vec<u8>) {
-    let (domain, rest) = v36_parts(name);
-    if let Some(domain) = domain {
-        out.extend(domain.iter().copied().map(domain_octet));
-        out.push(DOMAIN_END);
+    static PLAIN: [u8; 256] = table(false);
+    // Most names have no domain: all octets are taken for some behind it, and those of one are done again.
+    let (start, mut bang) = (out.len(), false);
+    out.extend(name.iter().map(|&octet| {
+        bang |= octet == b'!';
+        PLAIN[usize::from(octet)]
+    }));
+    if bang && let (Some(domain), _) = v36_parts(name) {
+        let key = &mut out[start..];
+        key[domain.len()] = DOMAIN_END;
+        key.iter_mut().zip(domain).for_each(|(key, &octet)| *key = domain_octet(octet));
     }
-    out.extend(rest.iter().copied().map(plain_octet));
 }
 
 /// The name whose v36 key this is. Octets that are no name's key give some name or other.
 pub fn v36_name(key: &[u8]) -> Vec<u8> {
-    let domain_end = key.iter().position(|&octet| octet == DOMAIN_END);
-    let undo = |(at, &octet): (usize, &u8)| match octet {
-        DOMAIN_END => b'!',
-        RAW_DOMAIN_END => DOMAIN_END,
-        RAW_LEVEL_END => LEVEL_END,
-        LEVEL_END => b'.', // no key has one in its domain
-        b'.' if domain_end.is_none_or(|end| at > end) => b'^',
-        other => other,
-    };
-    key.iter().enumerate().map(undo).collect()
+    let mut name = Vec::with_capacity(key.len());
+    v36_name_into(key, &mut name);
+    name
+}
+
+/// Appends the [name](v36_name) to `out`.
+pub fn v36_name_into(key: &[u8], out: &mut Vec<u8>) {
+    static PLAIN: [u8; 256] = table(true);
+    // As above.
+    let (start, mut ended) = (out.len(), false);
+    out.extend(key.iter().map(|&octet| {
+        ended |= octet == DOMAIN_END;
+        PLAIN[usize::from(octet)]
+    }));
+    if ended {
+        let domain = key.iter().take_while(|octet| **octet != DOMAIN_END);
+        out[start..].iter_mut().zip(domain).for_each(|(name, &octet)| *name = domain_octet_of_name(octet));
+    }
 }
 
 /// The v36 key of `octets` if all of them belong to a domain: the start of the keys of names in such domains.
@@ -167,29 +181,49 @@ fn v36_parts(name: &[u8]) -> (Option<&[u8]>, &[u8]) {
 }
 
 /// An octet behind the domain.
-fn plain_octet(octet: u8) -> u8 {
-    static TABLE: [u8; 256] = table(true);
-    TABLE[usize::from(octet)]
+const fn plain_octet(octet: u8) -> u8 {
+    match octet {
+        b'.' => LEVEL_END,
+        b'^' => b'.',
+        other => domain_octet(other),
+    }
 }
 
 /// An octet of a domain.
-fn domain_octet(octet: u8) -> u8 {
-    static TABLE: [u8; 256] = table(false);
-    TABLE[usize::from(octet)]
+const fn domain_octet(octet: u8) -> u8 {
+    match octet {
+        DOMAIN_END => RAW_DOMAIN_END,
+        LEVEL_END => RAW_LEVEL_END,
+        other => other,
+    }
 }
 
-/// What becomes of each octet. Tables, since keys are made for every name that is looked up.
-const fn table(behind_domain: bool) -> [u8; 256] {
+/// What an octet of the key stands for behind the domain, or where that ends.
+const fn plain_octet_of_name(octet: u8) -> u8 {
+    match octet {
+        DOMAIN_END => b'!',
+        b'.' => b'^',
+        other => domain_octet_of_name(other),
+    }
+}
+
+/// What an octet of the key stands for in the domain. (No key has a [`LEVEL_END`] there.)
+const fn domain_octet_of_name(octet: u8) -> u8 {
+    match octet {
+        RAW_DOMAIN_END => DOMAIN_END,
+        RAW_LEVEL_END => LEVEL_END,
+        LEVEL_END => b'.',
+        other => other,
+    }
+}
+
+/// What becomes of each octet behind the domain, from key to name or the other way. Tables, since all names that are
+/// looked up or listed go through them.
+const fn table(to_name: bool) -> [u8; 256] {
     let mut table = [0; 256];
     let mut octet = 0;
     loop {
-        table[octet as usize] = match octet {
-            b'.' if behind_domain => LEVEL_END,
-            b'^' if behind_domain => b'.',
-            DOMAIN_END => RAW_DOMAIN_END,
-            LEVEL_END => RAW_LEVEL_END,
-            other => other,
-        };
+        table[octet as usize] = if to_name { plain_octet_of_name(octet) } else { plain_octet(octet) };
         if octet == u8::MAX {
             return table;
         }
@@ -251,10 +285,9 @@ mod tests {
 
     #[test]
     fn no_two_octets_of_names_become_one() {
-        for behind_domain in [true, false] {
-            let table = table(behind_domain);
+        for octet_of_key in [plain_octet, domain_octet] {
             let legal = (1..=u8::MAX).filter(|octet| !b"\r\n".contains(octet));
-            let mut keys: Vec<u8> = legal.map(|octet| table[usize::from(octet)]).collect();
+            let mut keys: Vec<u8> = legal.map(octet_of_key).collect();
             keys.sort_unstable();
             keys.dedup();
             assert_eq!(keys.len(), 253);

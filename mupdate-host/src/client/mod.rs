@@ -111,12 +111,27 @@ impl<S: Read + Write> Client<S> {
         loop {
             match self.event()? {
                 Event::Data(data) => row(data),
-                Event::Completed { status: Status::Ok, .. } => return Ok(()),
-                Event::Completed { status, text, .. } => {
-                    let text = String::from_utf8_lossy(&text).into_owned();
-                    return Err(ClientError::Refused { status, text });
-                }
+                Event::Completed { status, text, .. } => return completed(status, &text),
                 Event::Banner(_) | Event::Challenge(_) | Event::GoAhead | Event::Untagged { .. } => {}
+            }
+        }
+    }
+
+    /// Waits for the answer to the oldest unanswered command, and counts the mailboxes that come before it without looking
+    /// at them.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub fn count(&mut self) -> Result<u64, ClientError> {
+        let mut mailboxes = 0;
+        loop {
+            let output = self.session.poll_counting(&mut mailboxes);
+            match heard(output)? {
+                Some(Event::Completed { status, text, .. }) => {
+                    return completed(status, &text).map(|()| mailboxes);
+                }
+                Some(_) => {}
+                None => self.read()?,
             }
         }
     }
@@ -148,15 +163,7 @@ impl<S: Read + Write> Client<S> {
     /// # Errors
     /// The connection is over.
     pub fn heard(&mut self) -> Result<Option<Event>, ClientError> {
-        match self.session.poll() {
-            Output::Event(Event::Untagged { status: Status::Bye, text }) => {
-                Err(ClientError::Bye(String::from_utf8_lossy(&text).into_owned()))
-            }
-            Output::Event(event) => Ok(Some(event)),
-            Output::Closed(Reason::EndOfInput) => Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
-            Output::Closed(Reason::Violation(violation)) => Err(ClientError::Violation(violation)),
-            Output::Blocked => Ok(None),
-        }
+        heard(self.session.poll())
     }
 
     /// Waits until the server has sent something, no longer than the stream's own read timeout; what is queued is sent
@@ -196,6 +203,27 @@ impl<S: Read + Write> Client<S> {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+}
+
+/// What the server has said, as far as that is no error.
+fn heard(output: Output) -> Result<Option<Event>, ClientError> {
+    match output {
+        Output::Event(Event::Untagged { status: Status::Bye, text }) => {
+            Err(ClientError::Bye(String::from_utf8_lossy(&text).into_owned()))
+        }
+        Output::Event(event) => Ok(Some(event)),
+        Output::Closed(Reason::EndOfInput) => Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
+        Output::Closed(Reason::Violation(violation)) => Err(ClientError::Violation(violation)),
+        Output::Blocked => Ok(None),
+    }
+}
+
+/// What an answer is to whoever waits for it.
+fn completed(status: Status, text: &[u8]) -> Result<(), ClientError> {
+    match status {
+        Status::Ok => Ok(()),
+        status => Err(ClientError::Refused { status, text: String::from_utf8_lossy(text).into_owned() }),
     }
 }
 

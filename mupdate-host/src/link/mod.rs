@@ -236,6 +236,7 @@ impl Link {
             self.session.handle_timeout(now);
         }
         let mut again = !self.turn.is_waiting() && self.advance(now);
+        self.requests.end_burst();
         self.place.facts().given(self.session.commands());
         if !again {
             self.turn.leave();

@@ -11,6 +11,7 @@ use mupdate_core::{
     directory::{Filter, Revision},
     server::{AuthReply, AuthStep, LayerFacts, Note, Reply, Request, ServerSession, Ticket},
 };
+use mupdate_proto::MailboxName;
 use tracing::{error, info, warn};
 
 use super::{Peer, Turns, clients::ClientStream};
@@ -23,7 +24,7 @@ use crate::{
     pace::{Pace, Rate},
     permits::Refused,
     service::Service,
-    store::{Pager, Reannounce, StoreError},
+    store::{Pager, Reannounce, Snapshot, StoreError},
     sync::lock,
     tally::Share,
     writer::{Job, Memo, Origin},
@@ -76,6 +77,8 @@ pub(super) struct Requests {
     /// Where the walk begun last has come to.
     pager: Option<Pager>,
     subscription: Option<Subscription>,
+    /// For the FINDs of one burst, which all came before it was taken.
+    snapshot: Option<Snapshot>,
     /// Work that takes long, to be gone on with.
     long: Option<(Ticket, Long)>,
     /// Under which name the subscriber is remembered, if under any.
@@ -98,6 +101,7 @@ impl Requests {
             origin: None,
             pager: None,
             subscription: None,
+            snapshot: None,
             long: None,
             client: None,
         }
@@ -156,6 +160,8 @@ impl Requests {
         {
             return session.reply(ticket, Reply::Failed(text));
         }
+        // Whatever else is done, the FINDs behind it may have to see.
+        let snapshot = self.snapshot.take();
         let done = match request {
             Request::Authenticate(step) => {
                 self.authenticate(session, ticket, step);
@@ -166,7 +172,7 @@ impl Requests {
                 self.service.writer.submit(Job::Action { action, origin, ticket, inbox });
                 Ok(())
             }
-            Request::Find(mailbox) => self.service.store.find(&mailbox, session.rows(ticket, out)),
+            Request::Find(mailbox) => self.find(session, out, ticket, snapshot, &mailbox),
             Request::Walk(scope) => self.service.store.pager(scope).map(|pager| {
                 self.pager = Some(pager);
                 self.long = Some((ticket, Long::Page));
@@ -308,6 +314,26 @@ impl Requests {
             }
             refusal.to_string()
         })
+    }
+
+    fn find(
+        &mut self,
+        session: &mut ServerSession,
+        out: &mut BytesMut,
+        ticket: Ticket,
+        snapshot: Option<Snapshot>,
+        mailbox: &MailboxName,
+    ) -> Result<(), StoreError> {
+        let store = &self.service.store;
+        let snapshot = snapshot.map_or_else(|| store.snapshot(), Ok)?;
+        let found = store.find(&snapshot, mailbox, session.rows(ticket, out));
+        self.snapshot = Some(snapshot);
+        found
+    }
+
+    /// What comes from here on is another burst.
+    pub fn end_burst(&mut self) {
+        self.snapshot = None;
     }
 
     /// The next page of the walk under way.

@@ -27,9 +27,15 @@ struct Line {
     location: Location,
     active: u64,
     reserved: u64,
-    /// Whether `locations` and `places` have it.
-    stored: bool,
-    changed: bool,
+    /// What `locations` says is active and reserved there; `None` if neither it nor `places` has the location.
+    stored: Option<(u64, u64)>,
+}
+
+impl Line {
+    /// It has to be written. To give a mailbox another ACL changes no count, and then one page less is written.
+    fn changed(&self) -> bool {
+        self.stored.unwrap_or_default() != (self.active, self.reserved)
+    }
 }
 
 impl Ledger {
@@ -57,7 +63,7 @@ impl Ledger {
                 let id = self.free_id(tables, txn)?;
                 let location = location.detached();
                 self.ids.insert(location.clone(), id);
-                let line = Line { location, active: 0, reserved: 0, stored: false, changed: false };
+                let line = Line { location, active: 0, reserved: 0, stored: None };
                 self.lines.insert(id, line);
                 Ok(id)
             }
@@ -76,7 +82,6 @@ impl Ledger {
         let line = self.line(tables, txn, id)?;
         let count = if active { &mut line.active } else { &mut line.reserved };
         *count = count.checked_add_signed(by).ok_or(StoreError::Corrupt("count of a location"))?;
-        line.changed = true;
         Ok(())
     }
 
@@ -102,17 +107,17 @@ impl Ledger {
 
     /// Write everything down. Locations that hold nothing are forgotten.
     pub(super) fn settle(self, tables: &Tables, txn: &mut RwTxn<'_>) -> Result<(), StoreError> {
-        for (id, line) in self.lines.iter().filter(|(_, line)| line.changed) {
+        for (id, line) in self.lines.iter().filter(|(_, line)| line.changed()) {
             let location = line.location.as_bytes();
             let used = line.active > 0 || line.reserved > 0;
             if used {
                 let place = Place { active: line.active, reserved: line.reserved, location };
                 tables.locations.put(txn, &id.to_be_bytes(), &place.encode())?;
             }
-            if used && !line.stored {
+            if used && line.stored.is_none() {
                 locations::enter(tables, txn, location, *id)?;
             }
-            if !used && line.stored {
+            if !used && line.stored.is_some() {
                 tables.locations.delete(txn, &id.to_be_bytes())?;
                 locations::leave(tables, txn, location, *id)?;
             }
@@ -132,7 +137,7 @@ impl Ledger {
                 let location = locations::checked(place.location)?;
                 self.ids.insert(location.clone(), id);
                 let (active, reserved) = (place.active, place.reserved);
-                Ok(vacant.insert(Line { location, active, reserved, stored: true, changed: false }))
+                Ok(vacant.insert(Line { location, active, reserved, stored: Some((active, reserved)) }))
             }
         }
     }

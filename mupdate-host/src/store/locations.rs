@@ -221,15 +221,28 @@ pub(super) struct Lookup<'t> {
     tables: &'t Tables,
     txn: &'t RoTxn<'t>,
     known: BTreeMap<u32, &'t [u8]>,
+    /// The one asked for last: mailboxes of one user are together, and often at one place.
+    last: Option<(u32, &'t [u8])>,
 }
 
 impl<'t> Lookup<'t> {
     pub(super) fn new(tables: &'t Tables, txn: &'t RoTxn<'t>) -> Self {
-        Self { tables, txn, known: BTreeMap::new() }
+        Self { tables, txn, known: BTreeMap::new(), last: None }
     }
 
     /// The location with this id, which a record of the same transaction names.
     pub(super) fn location(&mut self, id: u32) -> Result<&'t [u8], StoreError> {
+        match self.last {
+            Some((last, location)) if last == id => Ok(location),
+            _ => {
+                let location = self.find(id)?;
+                self.last = Some((id, location));
+                Ok(location)
+            }
+        }
+    }
+
+    fn find(&mut self, id: u32) -> Result<&'t [u8], StoreError> {
         if let Some(location) = self.known.get(&id) {
             return Ok(location);
         }

@@ -47,6 +47,7 @@ pub use error::{CommitError, Found, Obstacle, OpenError, StoreError};
 pub use occupied::Occupied;
 pub use page::Pager;
 pub use progress::Progress;
+pub use read::Snapshot;
 pub use reannounce::{FOLLOWED, Reannounce};
 pub use sink::RowSink;
 pub use write::WriteTxn;

@@ -5,7 +5,7 @@
 //! comes exactly once, one that comes or goes meanwhile may or may not. UPDATE makes up for that with its feed.
 
 use heed::RoTxn;
-use mupdate_core::directory::{Order, Selection, Sorted, v36_name};
+use mupdate_core::directory::{Order, Selection, Sorted, v36_name, v36_name_into};
 use mupdate_core::server::{Finish, Row, Scope};
 use mupdate_proto::ServerName;
 
@@ -96,7 +96,7 @@ impl Store {
         mut rows: impl RowSink,
     ) -> Result<(), StoreError> {
         let mut walk = Walk::new(&self.inner.tables, txn, &pager.reach, pager.cursor.as_deref())?;
-        let mut seen = None;
+        let (mut seen, mut name) = (None, Vec::new());
         let mut finish = Finish::More;
         for _ in 0..STEPS {
             if rows.full() {
@@ -107,7 +107,9 @@ impl Store {
                 break;
             };
             if pager.reach.covers(step.location) {
-                rows.row(Row { name: &v36_name(step.key), location: step.location, acl: step.acl });
+                name.clear();
+                v36_name_into(step.key, &mut name);
+                rows.row(Row { name: &name, location: step.location, acl: step.acl });
             }
             seen = Some(step.key);
         }

@@ -1,5 +1,7 @@
 //! Reads that are over at once: FIND, and what a feed has to tell.
 
+use std::fmt;
+
 use heed::{RoTxn, WithoutTls};
 use mupdate_core::directory::{Revision, v36_key};
 use mupdate_core::server::{Finish, Row};
@@ -14,14 +16,36 @@ use super::tables::Tables;
 use crate::feeds::Subscription;
 use crate::sync::lock;
 
+/// Everything that was committed when it was taken, for FINDs that came before. It keeps pages from being used again, so it
+/// is for one burst of commands and not to be kept over any wait.
+pub struct Snapshot(RoTxn<'static, WithoutTls>);
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Snapshot").finish_non_exhaustive()
+    }
+}
+
 impl Store {
+    /// What is committed now.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot(self.inner.env.clone().static_read_txn()?))
+    }
+
     /// Give the mailbox of this name, if there is one, then [`Finish::End`].
     ///
     /// # Errors
     /// The store cannot be read. The sink was dropped without being finished: the request has to be failed.
-    pub fn find(&self, mailbox: &MailboxName, mut rows: impl RowSink) -> Result<(), StoreError> {
-        let txn = self.inner.env.read_txn()?;
-        if let Some(row) = self.row(&txn, mailbox.as_bytes())? {
+    pub fn find(
+        &self,
+        Snapshot(txn): &Snapshot,
+        mailbox: &MailboxName,
+        mut rows: impl RowSink,
+    ) -> Result<(), StoreError> {
+        if let Some(row) = self.row(txn, mailbox.as_bytes())? {
             rows.row(row);
         }
         rows.finish(Finish::End);

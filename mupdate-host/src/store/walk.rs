@@ -27,8 +27,20 @@ pub(super) struct Walk<'t> {
 enum Source<'t> {
     /// Through `mailboxes`; the caller drops what is not covered.
     Everything(RoRange<'t, Octets, Octets>),
-    /// Through `by_location`: the next key of each location, and where more come from.
-    Merged(BinaryHeap<Reverse<(&'t [u8], usize)>>, Vec<RoRange<'t, Octets, Octets>>),
+    /// Through `by_location`.
+    Merged(Merged<'t>),
+}
+
+/// A mailbox's key and its record.
+type Found<'t> = (&'t [u8], &'t [u8]);
+
+/// Through the mailboxes of some locations.
+struct Merged<'t> {
+    /// The next key of each location, and which of `ranges` more come from.
+    next: BinaryHeap<Reverse<(&'t [u8], usize)>>,
+    ranges: Vec<RoRange<'t, Octets, Octets>>,
+    /// Through `mailboxes`, behind the one found last.
+    beside: Option<RoRange<'t, Octets, Octets>>,
 }
 
 /// A mailbox that a walk came by.
@@ -68,14 +80,10 @@ impl<'t> Walk<'t> {
                 Some(entry) => entry?,
                 None => return Ok(None),
             },
-            Source::Merged(heap, ranges) => {
-                let Some(Reverse((key, at))) = heap.pop() else { return Ok(None) };
-                if let Some(next) = next_member(&mut ranges[at])? {
-                    heap.push(Reverse((next, at)));
-                }
-                let octets = self.tables.mailboxes.get(self.txn, key)?;
-                (key, octets.ok_or(StoreError::Corrupt("index by location"))?)
-            }
+            Source::Merged(merged) => match merged.next(self.tables, self.txn)? {
+                Some(entry) => entry,
+                None => return Ok(None),
+            },
         };
         let stored = Stored::decode(octets)?;
         Ok(Some(Step {
@@ -94,7 +102,7 @@ impl<'t> Source<'t> {
         ids: &[u32],
         after: Option<&[u8]>,
     ) -> Result<Self, StoreError> {
-        let mut heap = BinaryHeap::with_capacity(ids.len());
+        let mut next = BinaryHeap::with_capacity(ids.len());
         let mut ranges = Vec::with_capacity(ids.len());
         for &id in ids {
             let from = super::locations::member_key(id, after.unwrap_or_default());
@@ -103,11 +111,42 @@ impl<'t> Source<'t> {
             let end = end.as_ref().map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
             let mut range = tables.by_location.range(txn, &(from, end))?;
             if let Some(key) = next_member(&mut range)? {
-                heap.push(Reverse((key, ranges.len())));
+                next.push(Reverse((key, ranges.len())));
                 ranges.push(range);
             }
         }
-        Ok(Self::Merged(heap, ranges))
+        Ok(Self::Merged(Merged { next, ranges, beside: None }))
+    }
+}
+
+impl<'t> Merged<'t> {
+    /// The next mailbox and its record.
+    fn next(&mut self, tables: &Tables, txn: &'t RoTxn<'t>) -> Result<Option<Found<'t>>, StoreError> {
+        let Some(Reverse((key, at))) = self.next.pop() else { return Ok(None) };
+        if let Some(next) = next_member(&mut self.ranges[at])? {
+            self.next.push(Reverse((next, at)));
+        }
+        let octets = self.record(tables, txn, key)?;
+        Ok(Some((key, octets.ok_or(StoreError::Corrupt("index by location"))?)))
+    }
+
+    /// The record of a mailbox that comes after all that were asked for before. A user's mailboxes are together, and so the
+    /// next one is mostly the one behind the last, which is found without a search.
+    fn record(
+        &mut self,
+        tables: &Tables,
+        txn: &'t RoTxn<'t>,
+        wanted: &[u8],
+    ) -> Result<Option<&'t [u8]>, StoreError> {
+        if let Some((key, octets)) = self.beside.as_mut().and_then(Iterator::next).transpose()?
+            && key == wanted
+        {
+            return Ok(Some(octets));
+        }
+        let mut range = tables.mailboxes.range(txn, &(Bound::Included(wanted), Bound::Unbounded))?;
+        let found = range.next().transpose()?;
+        self.beside = Some(range);
+        Ok(found.and_then(|(key, octets)| (key == wanted).then_some(octets)))
     }
 }
 

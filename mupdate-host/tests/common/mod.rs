@@ -129,7 +129,7 @@ pub fn walk(store: &Store, scope: Scope, limit: usize) -> Vec<Line> {
 
 pub fn find(store: &Store, mailbox: &MailboxName) -> Option<Line> {
     let mut page = Page::of(1);
-    store.find(mailbox, &mut page).expect("readable");
+    store.find(&store.snapshot().expect("readable"), mailbox, &mut page).expect("readable");
     assert_eq!(page.finish, Some(Finish::End));
     assert!(page.rows.len() <= 1);
     page.rows.pop()

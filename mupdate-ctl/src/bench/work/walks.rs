@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mupdate_proto::{Response, Verb};
+use mupdate_proto::Verb;
 
 use super::Stage;
 use crate::bench::{BenchError, sample::Sample, target::Connection};
@@ -70,7 +70,6 @@ fn repeat(stage: &Stage<'_>, mut walk: impl FnMut() -> Result<(), BenchError>) -
 
 /// Read the rows up to the answer. That there are none is a fault: the mailboxes are there.
 pub fn count(client: &mut Connection) -> Result<(), BenchError> {
-    let mut rows = 0_u64;
-    client.answer(|row| rows += u64::from(matches!(row, Response::Mailbox { .. })))?;
-    if rows == 0 { Err(BenchError::Silent { what: "the mailboxes in a list" }) } else { Ok(()) }
+    // Only counted: a client that took each row to pieces would take longer than a server that is quick.
+    if client.count()? == 0 { Err(BenchError::Silent { what: "the mailboxes in a list" }) } else { Ok(()) }
 }
