@@ -47,6 +47,9 @@ pub async fn serve(socket: Socket, peer: Peer, entrance: Entrance, place: Place,
         }
         if link.pump(socket.get_ref(), &wait, &mut ready, Instant::now()) || wait.again {
             future::yield_now().await;
+            // While others had their turn the answer may have been read and the next command sent. To look is one system
+            // call; to be told takes two, and a wake-up.
+            ready.read |= wait.write;
         } else if !link.attend(socket.get_ref(), &wait, &mut ready) {
             if link.takes_half() {
                 acknowledge(socket.get_ref());
