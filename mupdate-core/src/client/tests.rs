@@ -53,6 +53,27 @@ fn a_stream_goes_on_after_its_ok() {
 }
 
 #[test]
+fn mailboxes_can_be_counted_where_they_lie() {
+    let mut session = connected();
+    let mut mailboxes = 0;
+    assert_eq!(session.poll_counting(&mut mailboxes), Output::Blocked, "nobody has asked");
+    session.send(Verb::List { prefix: None }, &mut BytesMut::new());
+    find(&mut session);
+    session.receive(
+        b"C1 MAILBOX \"a\" \"s!p\" \"\"\r\nC1 RESERVE \"b\" \"s!p\"\r\nC1 MAILBOX {1+}\r\nc \"s\" \"\"\r\n",
+    );
+    assert!(matches!(
+        session.poll_counting(&mut mailboxes),
+        Output::Event(Event::Data(Response::Reserve { .. }))
+    ));
+    session.receive(b"C1 OK \"list complete\"\r\nC2 MAILBOX \"a\" \"s!p\" \"\"\r\n");
+    assert!(matches!(session.poll_counting(&mut mailboxes), Output::Event(Event::Completed { .. })));
+    assert_eq!(mailboxes, 2);
+    assert_eq!(session.poll_counting(&mut mailboxes), Output::Blocked);
+    assert_eq!(mailboxes, 3, "it is the next command's turn");
+}
+
+#[test]
 fn answers_out_of_turn_end_the_session() {
     let mut session = connected();
     find(&mut session);
