@@ -125,6 +125,7 @@ impl Service {
             max_readers: config.readers(),
             tombstones: config.store.tombstones,
             journal: config.store.journal,
+            journal_age: config.store.journal_age,
             orders: config.orders.clone(),
             progress,
         };

@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::{activate, apply, change, delete, find, name, open, options, reserve, store, walk};
 use mupdate_core::directory::{Record, Revision, State};
@@ -114,6 +115,31 @@ fn the_oldest_are_forgotten() {
         assert!(kept.len() <= 107, "{}", kept.len());
         assert!(last < 100 || kept.len() >= 100, "{}", kept.len());
     }
+}
+
+#[test]
+fn the_old_are_forgotten() {
+    const OLD: u64 = 5000;
+    let dir = TempDir::new().expect("a directory");
+    let bounded = || StoreOptions { journal_age: Some(Duration::ZERO), ..options() };
+    let store = Store::open(dir.path(), bounded()).expect("opens");
+    apply(&store, &(0..OLD).map(|at| reserve(format!("m{at}"), "be1!")).collect::<Vec<_>>());
+    let made = journal(&store, 9000)[0].at_ms;
+    drop(store);
+    while SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_millis() <= u128::from(made) {
+        std::hint::spin_loop();
+    }
+    let store = Store::open(dir.path(), bounded()).expect("opens");
+    assert_eq!(revisions(&store).len() as u64, OLD, "as long as nothing changes");
+    // Not all at once, since changes wait for it; and then it is not looked at for a while.
+    let kept = [1, 2, 3].map(|new| {
+        apply(&store, &[reserve(format!("new{new}"), "be1!")]);
+        let (kept, from) = (revisions(&store), store.journal_from().expect("readable"));
+        assert_eq!((kept[0], kept.last()), (from.expect("it is kept") + 1, Some(&(OLD + new))));
+        kept.len() as u64
+    });
+    assert_eq!((kept[0], kept[2]), (OLD + 1 - 4096, kept[1] + 1));
+    assert!(kept[1] <= 2, "{kept:?}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! What an operator does through the writer: whole or not at all, and kept.
+//! What an operator does through the writer, and that it is kept.
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc::channel};
 
 use common::{
     activate, apply, change, delete, location, name, open, options, pending, reserve, server, store,
@@ -11,10 +11,10 @@ use mupdate_core::directory::{Filter, Record, State};
 use mupdate_host::admin::api::{Deed, UndoRequest};
 use mupdate_host::authority::Local;
 use mupdate_host::feeds::Feeds;
-use mupdate_host::history::plan;
+use mupdate_host::history::{carry_out, plan};
 use mupdate_host::inbox::Inbox;
 use mupdate_host::store::{Store, StoreOptions};
-use mupdate_host::writer::{Operated, Operation, Origin, Writer, WriterOptions};
+use mupdate_host::writer::{Job, Operated, Operation, Origin, Writer, WriterOptions};
 
 fn writer(store: &Store) -> (Writer, Arc<Feeds>) {
     let feeds = Feeds::new(store.revision().expect("readable"));
@@ -51,29 +51,68 @@ fn reservations_are_released_if_they_are_what_was_seen() {
 }
 
 #[test]
-fn a_plan_is_carried_out_whole_or_not_at_all() {
+fn a_plan_is_carried_out_but_for_what_has_changed() {
     let (_dir, store) = store();
-    apply(&store, &[activate("a", "be1!p", "1"), activate("b", "be1!p", "2")]);
-    apply(&store, &[delete("a"), delete("b")]);
+    apply(&store, &[activate("a", "be1!p", "1"), activate("b", "be1!p", "2"), activate("d", "be1!p", "3")]);
+    apply(&store, &[delete("a"), delete("b"), delete("d")]);
     let (writer, _feeds) = writer(&store);
-    let request = UndoRequest { to_revision: Some(2), ..UndoRequest::default() };
-    let plan = plan(&store, &request).expect("a plan");
-    let restore = || Operation::Restore {
-        planned_at: plan.planned_at,
-        records: plan.changes.iter().map(|(name, _, then)| (name.clone(), then.clone())).collect(),
-    };
-    apply(&store, &[reserve("c", "be1!")]);
-    let Ok(Operated::Restored(2)) = writer.operate(restore(), operator()) else {
-        panic!("others do not matter")
-    };
-    assert_eq!(store.counts().expect("readable").active, 2);
-    let entry = store.journal_entry(7).expect("readable").expect("it is there");
-    assert_eq!((entry.deed, entry.before), (Deed::Undo, None));
+    let request = UndoRequest { to_revision: Some(3), ..UndoRequest::default() };
+    let mut plan = plan(&store, &request).expect("a plan");
+    let again = plan.clone();
+    apply(&store, &[reserve("c", "be1!"), reserve("d", "be2!")]);
+    carry_out(&writer, &mut plan, &operator()).expect("nothing is in the way");
+    let left = [(name("d"), "it has been changed since the plan was made".to_owned())];
+    assert_eq!((plan.changes.len(), &plan.left[..]), (2, &left[..]), "others do not matter");
+    let counts = store.counts().expect("readable");
+    assert_eq!((counts.active, counts.reserved), (2, 2));
+    let entry = store.journal_entry(10).expect("readable").expect("it is there");
+    assert_eq!((entry.deed, entry.user.as_str(), entry.before), (Deed::Undo, "operator", None));
     let state = State::Active(mupdate_proto::Acl::new("2"));
     assert_eq!(entry.after, Some(Record { location: location("be1!p"), state }));
-    let refused = writer.operate(restore(), operator()).expect_err("they have been changed");
-    assert!(refused.contains("a has been changed since the plan was made"), "{refused}");
-    assert_eq!(store.revision().expect("readable"), 7, "nothing has happened");
+    let mut plan = again;
+    carry_out(&writer, &mut plan, &operator()).expect("nothing is in the way");
+    assert_eq!((plan.changes.len(), plan.left.len()), (0, 3), "it has been done");
+    assert_eq!(store.revision().expect("readable"), 10, "nothing has happened");
+}
+
+/// Far more names than are changed in one transaction, and somebody whose changes are to go on meanwhile.
+#[test]
+fn the_changes_of_others_go_on_between_the_steps() {
+    let (_dir, store) = store();
+    let many = 8 * Operation::STEP;
+    let names: Vec<String> = (0..many).map(|at| format!("m{at:05}")).collect();
+    apply(&store, &names.iter().map(|name| activate(name, "be1!p", "1")).collect::<Vec<_>>());
+    let all = store.revision().expect("readable");
+    apply(&store, &names.iter().map(delete).collect::<Vec<_>>());
+    let (writer, _feeds) = writer(&store);
+    let request = UndoRequest { to_revision: Some(all), ..UndoRequest::default() };
+    let mut plan = plan(&store, &request).expect("a plan");
+    assert_eq!(plan.changes.len(), many);
+    let (answered, answers) = channel();
+    let inbox = Inbox::new(Box::new(move || answered.send(()).unwrap_or_default()));
+    std::thread::scope(|scope| {
+        let carried = scope.spawn(|| carry_out(&writer, &mut plan, &operator()));
+        // One change after the other, as a backend makes them, for as long as it takes.
+        for number in 0_u64.. {
+            let action = activate("other", "be2!p", number.to_string());
+            let (ticket, to) = (number.into(), Arc::clone(&inbox));
+            writer.submit(Job::Action { action, origin: operator(), ticket, inbox: to });
+            answers.recv().expect("it is answered");
+            // It wakes again once it has been emptied.
+            drop(inbox.take());
+            if carried.is_finished() {
+                break;
+            }
+        }
+        carried.join().expect("no panic").expect("nothing is in the way");
+    });
+    assert_eq!((plan.changes.len(), plan.left.len()), (many, 0));
+    let deed = |at| store.journal_entry(at).expect("readable").expect("it is there").deed;
+    let deeds: Vec<Deed> = (2 * all + 1..=store.revision().expect("readable")).map(deed).collect();
+    let undone = |(_, deed): &(usize, &Deed)| **deed == Deed::Undo;
+    let first = deeds.iter().enumerate().find(undone).map(|(at, _)| at).expect("it was done");
+    let last = deeds.iter().enumerate().rfind(undone).map(|(at, _)| at).expect("it was done");
+    assert!(last - first >= many, "others came in between");
 }
 
 #[test]

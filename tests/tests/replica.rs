@@ -99,6 +99,15 @@ fn follows_and_takes_no_changes(kind: Kind) {
         let Err(ClientError::Refused { status: Status::Bad, text }) = refused else { panic!("{refused:?}") };
         assert_eq!(text, "read-only session");
     }
+    for (target, body) in [
+        ("/v1/undo", r#"{"to_revision":0}"#),
+        ("/v1/drain", r#"{"server":"be1","draining":true}"#),
+        ("/v1/reservations/release", r#"{"names":[["user.b",2]]}"#),
+    ] {
+        let answer = Http::new(replica.connect_admin()).post(target, body);
+        let error = "this server is a replica: ask its master";
+        assert_eq!((answer.status, answer.json()["error"].as_str()), (409, Some(error)), "{target}");
+    }
     // A frontend that follows the replica.
     let mut stream = login(&replica);
     assert_eq!(stream.update(&[]).expect("UPDATE works").len(), 2);

@@ -33,7 +33,7 @@ pub struct Options {
     by: Option<String>,
     /// What was done in this way
     #[arg(long, value_name = "DEED")]
-    deed: Option<Kind>,
+    deed: Option<Deed>,
     #[command(flatten)]
     page: Page,
 }
@@ -52,37 +52,13 @@ pub struct Page {
     acl: bool,
 }
 
-/// What can be done to a name.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-#[allow(missing_docs)]
-enum Kind {
-    Reserve,
-    Activate,
-    Deactivate,
-    Delete,
-    Release,
-    Undo,
-    Import,
-    Upstream,
-}
-
 pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fail> {
     session.connect.no_user("--by")?;
-    let deed = options.deed.map(|kind| match kind {
-        Kind::Reserve => "reserve",
-        Kind::Activate => "activate",
-        Kind::Deactivate => "deactivate",
-        Kind::Delete => "delete",
-        Kind::Release => "release",
-        Kind::Undo => "undo",
-        Kind::Import => "import",
-        Kind::Upstream => "upstream",
-    });
     let target = Target::new("/v1/journal")
         .with_some("mailbox", options.name.as_ref().map(octets))
         .with_some("server", options.host.as_ref().map(octets))
         .with_some("user", options.by.as_ref())
-        .with_some("deed", deed);
+        .with_some("deed", options.deed.map(Deed::word));
     show(target, &options.page, "the journal has no such change", session)
 }
 
@@ -107,7 +83,7 @@ fn show(target: Target, page: &Page, nothing: &str, session: &mut Session<'_>) -
             entry.revision.to_string(),
             out.clock.at(entry.at_ms),
             one_line(&entry.user),
-            deed(entry.deed).into(),
+            entry.deed.word(),
             shown(&entry.mailbox),
             what(&entry.before, acl, entry.cut),
             what(&entry.after, acl, entry.cut),
@@ -135,19 +111,6 @@ pub fn what(what: &What, with_acl: bool, cut: bool) -> String {
     match what.acl.as_ref().filter(|_| with_acl) {
         Some(rights) => format!("{state}{location} ({})", acl(Some(rights))),
         None => format!("{state}{location}"),
-    }
-}
-
-fn deed(deed: Deed) -> &'static str {
-    match deed {
-        Deed::Reserve => "reserve",
-        Deed::Activate => "activate",
-        Deed::Deactivate => "deactivate",
-        Deed::Delete => "delete",
-        Deed::Release => "release",
-        Deed::Undo => "undo",
-        Deed::Import => "import",
-        Deed::Upstream => "upstream",
     }
 }
 

@@ -89,7 +89,7 @@ pub(super) fn release(names: &Names, session: &mut Session<'_>) -> Result<(), Fa
     }
     names.consent.ask(&format!("Give {} free?", number(found.len() as u64, "name")))?;
     let request = Release { names: found.into_iter().map(|found| (found.mailbox, found.revision)).collect() };
-    let done: Released = admin.post(&Target::new("/v1/reservations/release"), &request)?;
+    let done: Released = admin.wait(&Target::new("/v1/reservations/release"), &request)?;
     if out.json {
         out.document(&done)?;
     } else {

@@ -1,9 +1,9 @@
 //! `undo`: names are brought back to what they were.
 
-use std::ffi::OsString;
+use std::{collections::BTreeSet, ffi::OsString};
 
 use clap::Args;
-use mupdate_host::admin::api::{Undo, UndoRequest};
+use mupdate_host::admin::api::{Text, Undo, UndoRequest};
 
 use super::{
     Session,
@@ -61,7 +61,7 @@ pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fa
     };
     let admin = session.connect.admin()?;
     let target = Target::new("/v1/undo");
-    let plan: Undo = admin.post(&target, &request)?;
+    let plan: Undo = admin.wait(&target, &request)?;
     let out = &mut session.out;
     let act = !options.dry_run && (!out.json || options.consent.yes) && !plan.changes.is_empty();
     if out.json && !act {
@@ -76,23 +76,22 @@ pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fa
         options.consent.ask(&format!("Bring {} back?", number(plan.changes.len() as u64, "name")))?;
     }
     request.planned_at = Some(plan.planned_at);
-    let done: Undo = admin.post(&target, &request)?;
+    let done: Undo = admin.wait(&target, &request)?;
+    let known: BTreeSet<_> = plan.left.iter().map(|(name, _)| name).collect();
+    let news: Vec<_> = done.left.iter().filter(|(name, _)| !known.contains(name)).collect();
     if out.json {
-        return out.document(&done);
+        out.document(&done)?;
+    } else {
+        out.line(format_args!("{} brought back", number(done.changes.len() as u64, "name")))?;
+        left_alone(news.iter().copied(), out)?;
     }
-    if !done.done {
-        return Err(Fail::new(
-            Code::No,
-            "nothing was done: names of the plan have changed meanwhile; try again",
-        ));
-    }
-    out.line(format_args!("{} brought back", number(done.changes.len() as u64, "name")))
+    if news.is_empty() { Ok(()) } else { Err(Fail::Silent(Code::No)) }
 }
 
 fn show(plan: &Undo, out: &mut Out) -> Result<(), Fail> {
     if plan.changes.is_empty() {
         out.line("nothing to bring back")?;
-        return left_alone(plan, out);
+        return left_alone(&plan.left, out);
     }
     let mut table = Table::new(&["mailbox", "is", "is to be"]);
     for (name, is, to_be) in &plan.changes {
@@ -101,12 +100,11 @@ fn show(plan: &Undo, out: &mut Out) -> Result<(), Fail> {
         table.row([shown(name), what(is, acl, false), what(to_be, acl, false)]);
     }
     out.table(&mut table)?;
-    left_alone(plan, out)
+    left_alone(&plan.left, out)
 }
 
-fn left_alone(plan: &Undo, out: &mut Out) -> Result<(), Fail> {
-    let mut line = |(name, why): &(_, String)| {
+fn left_alone<'a>(left: impl IntoIterator<Item = &'a (Text, String)>, out: &mut Out) -> Result<(), Fail> {
+    left.into_iter().try_for_each(|(name, why)| {
         out.line(format_args!("{WARN}{} is left alone: {}{WARN:#}", shown(name), one_line(why)))
-    };
-    plan.left.iter().try_for_each(&mut line)
+    })
 }

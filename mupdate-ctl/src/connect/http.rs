@@ -174,6 +174,22 @@ impl Admin {
         serde_json::from_reader(answer).map_err(|error| self.unreadable(&error))
     }
 
+    /// The same, for what takes as long as it takes.
+    ///
+    /// # Errors
+    /// There is no answer, or it is no.
+    pub fn wait<T: DeserializeOwned>(&self, target: &Target, body: &impl Serialize) -> Result<T, Fail> {
+        let body = serde_json::to_vec(body).map_err(|error| self.unreadable(&error))?;
+        let mut write = |to: &mut dyn Write| to.write_all(&body);
+        let sent =
+            Sent { kind: "application/json", length: body.len() as u64, patience: None, write: &mut write };
+        let (status, answer) = self.exchange("POST", target, Some(sent))?;
+        if !(200..300).contains(&status) {
+            return Err(self.refused(status, answer));
+        }
+        serde_json::from_reader(answer).map_err(|error| self.unreadable(&error))
+    }
+
     /// The same, for an answer of any form.
     ///
     /// # Errors

@@ -48,7 +48,8 @@ use crate::logging::LogSettings;
 use crate::pairs::PairSettings;
 use names::{host_name, printable};
 use read::{
-    Document, Names, Section, list, millis, name, number, octets, parsed, seconds, text, truth, unless_zero,
+    Document, Names, Section, days_unless_zero, list, millis, name, number, octets, parsed, seconds, text,
+    truth, unless_zero,
 };
 
 /// Everything a daemon is told before it starts.
@@ -160,6 +161,8 @@ pub struct StoreSettings {
     pub tombstones: u64,
     /// Changes that are remembered with what was there before.
     pub journal: u64,
+    /// And for how long; `None`: as long as they are no more than that.
+    pub journal_age: Option<Duration>,
     /// Read transactions at a time; `None`: as many as connections, and some to spare.
     pub readers: Option<u32>,
 }
@@ -182,7 +185,13 @@ impl Default for Config {
             software: "mupdated".into(),
             limits: LimitSettings::default(),
             hold: Duration::from_millis(300),
-            store: StoreSettings { map_size: 16 << 30, tombstones: 100_000, journal: 100_000, readers: None },
+            store: StoreSettings {
+                map_size: 16 << 30,
+                tombstones: 100_000,
+                journal: 100_000,
+                journal_age: Some(Duration::from_secs(90 * 86_400)),
+                readers: None,
+            },
             orders: BTreeMap::new(),
             auth: AuthSettings::default(),
             saslauthd: SaslauthdSettings::default(),
@@ -286,7 +295,7 @@ const NAMES: Names = &[
         ],
     ),
     ("streams", &["hold_ms"]),
-    ("store", &["map_size", "tombstones", "journal", "readers"]),
+    ("store", &["map_size", "tombstones", "journal", "journal_days", "readers"]),
     ("orders", &["*"]),
     ("roles", &["*"]),
     ("pairs", &["echo_seconds", "*"]),
@@ -456,6 +465,7 @@ impl StoreSettings {
         table.read("map_size", &mut self.map_size, octets(1 << 20..=64 << 40));
         table.read("tombstones", &mut self.tombstones, number(0..=1_000_000_000));
         table.read("journal", &mut self.journal, number(0..=1_000_000_000));
+        table.read("journal_days", &mut self.journal_age, days_unless_zero(36_500));
         table.read("readers", &mut self.readers, unless_zero(1_000_000));
     }
 }

@@ -65,6 +65,7 @@ impl fmt::Display for Config {
         writeln!(f, "map_size = {}", octets(self.store.map_size))?;
         writeln!(f, "tombstones = {}", self.store.tombstones)?;
         writeln!(f, "journal = {}", self.store.journal)?;
+        writeln!(f, "journal_days = {}", self.store.journal_age.map_or(0, |age| age.as_secs() / 86_400))?;
         writeln!(f, "readers = {}", self.store.readers.unwrap_or(0))?;
 
         write!(f, "\n[auth]\n{}{}", self.auth, self.saslauthd)?;

@@ -262,6 +262,12 @@ pub fn seconds(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Result<Du
     move |value| number(value).map(Duration::from_secs).map_err(|why| format!("{why} (seconds)"))
 }
 
+/// A number of days; 0 is without a bound.
+pub fn days_unless_zero(most: u64) -> impl Fn(&DeValue<'_>) -> Result<Option<Duration>, String> {
+    let days = unless_zero(most);
+    move |value| days(value).map(|days| days.map(|days| Duration::from_secs(days * 86_400)))
+}
+
 /// A number of milliseconds within bounds.
 pub fn millis(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Result<Duration, String> {
     let number = number(range);

@@ -2,6 +2,7 @@
 //!
 //! Everything is read in short transactions, so that it may take as long as it likes.
 
+mod carry_out;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use mupdate_core::directory::{Record, Revision, State};
 
-pub use undo::{MOST, Plan, PlanError, plan};
+pub use carry_out::carry_out;
+pub use undo::{Change, Plan, PlanError, plan};
 
 use crate::admin::api::{self, Deed, MailboxState, Text};
 use crate::store::journal::Entry;

@@ -11,22 +11,25 @@ use crate::admin::api::UndoRequest;
 use crate::store::journal::Entry;
 use crate::store::{Store, StoreError};
 
-/// Names of one plan at most.
-pub const MOST: usize = 50_000;
-
-/// Octets of the records that a plan is found from.
+/// Octets that a plan and what it is found from may take.
 const OCTETS: usize = 256 << 20;
+
+/// What a record takes, beside its ACL.
+const RECORD: usize = 256;
 
 /// Entries that are read in one transaction.
 const STEP: usize = 2048;
+
+/// A name, what it is, and what it is to be.
+pub type Change = (MailboxName, Option<Record>, Option<Record>);
 
 /// What is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The revision of the directory that it was made for.
     pub planned_at: Revision,
-    /// Each name, what it is, and what it is to be, sorted.
-    pub changes: Vec<(MailboxName, Option<Record>, Option<Record>)>,
+    /// What becomes of which names, sorted.
+    pub changes: Vec<Change>,
     /// Names that are left alone, and why.
     pub left: Vec<(MailboxName, String)>,
 }
@@ -99,7 +102,7 @@ pub fn plan(store: &Store, request: &UndoRequest) -> Result<Plan, PlanError> {
         })?;
     }
     if octets >= OCTETS {
-        return refused("that is too much at once: name a user, a server or a mailbox, or go back less far");
+        return refused("that is too much at once: go back less far, or name a mailbox");
     }
     // The oldest may have been forgotten meanwhile.
     let from = store.journal_from()?.unwrap_or(revision);
@@ -127,12 +130,6 @@ pub fn plan(store: &Store, request: &UndoRequest) -> Result<Plan, PlanError> {
             plan.changes.push((mailbox, now, then));
         }
     }
-    if plan.changes.len() > MOST {
-        return refused(format!(
-            "{} names are too many at once: go back less far, or name a server",
-            plan.changes.len()
-        ));
-    }
     Ok(plan)
 }
 
@@ -149,7 +146,7 @@ fn tell(stories: &mut BTreeMap<MailboxName, Story>, entry: Entry, user: Option<&
             mupdate_core::directory::State::Active(acl) => acl.as_bytes().len(),
             mupdate_core::directory::State::Reserved => 0,
         });
-        128 + acl.unwrap_or_default()
+        RECORD + acl.unwrap_or_default()
     };
     let cost = size(&before) + size(&after) + mailbox.as_bytes().len();
     let story = stories.entry(mailbox).or_insert(Story {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use heed::RoTxn;
 use mupdate_proto::Location;
 use rustix::fs::statvfs;
 
 use super::error::StoreError;
-use super::{Store, locations};
+use super::{Obstacle, Store, locations::Place};
 
 /// Servers that are counted each for itself, and octets of a name of one. All others are counted together: what backends say
 /// must not take more memory than that.
@@ -41,6 +42,18 @@ impl Census {
             reserved: sum.reserved + counts.reserved,
         })
     }
+
+    fn add(&mut self, place: &Place<'_>) {
+        let server = Location::server_of(place.location);
+        let alone = self.servers.len() < EACH.0 && server.len() <= EACH.1;
+        let counts = match self.servers.get_mut(server) {
+            Some(counts) => counts,
+            None if !alone => &mut self.others,
+            None => self.servers.entry(server.to_vec()).or_default(),
+        };
+        counts.active += place.active;
+        counts.reserved += place.reserved;
+    }
 }
 
 impl Store {
@@ -50,21 +63,30 @@ impl Store {
     /// The store cannot be read.
     pub fn census(&self) -> Result<Census, StoreError> {
         let txn = self.inner.env.read_txn()?;
-        let tables = &self.inner.tables;
-        let mut census = Census { tombstones: tables.tombstones.len(&txn)?, ..Census::default() };
-        for entry in tables.locations.iter(&txn)? {
-            let place = locations::Place::decode(entry?.1)?;
-            let server = Location::server_of(place.location);
-            let alone = census.servers.len() < EACH.0 && server.len() <= EACH.1;
-            let counts = match census.servers.get_mut(server) {
-                Some(counts) => counts,
-                None if !alone => &mut census.others,
-                None => census.servers.entry(server.to_vec()).or_default(),
-            };
-            counts.active += place.active;
-            counts.reserved += place.reserved;
+        let mut census = Census { tombstones: self.inner.tables.tombstones.len(&txn)?, ..Census::default() };
+        for place in self.places(&txn)? {
+            census.add(&place?);
         }
         Ok(census)
+    }
+
+    /// All locations that have mailboxes.
+    pub(super) fn places<'t>(
+        &self,
+        txn: &'t RoTxn<'_>,
+    ) -> Result<impl Iterator<Item = Result<Place<'t>, StoreError>>, StoreError> {
+        let entries = self.inner.tables.locations.iter(txn)?;
+        Ok(entries.map(|entry| Place::decode(entry?.1)))
+    }
+
+    /// What would keep changes from being written now, as far as it can be seen without writing any.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        let place = &self.inner.place;
+        if !place.is_there() {
+            return Some(Obstacle::Gone);
+        }
+        place.is_full().then_some(Obstacle::DiskFull)
     }
 
     /// Octets that are free on the disk of the data directory, for whom the daemon runs as, and octets that it has;
@@ -74,6 +96,12 @@ impl Store {
         let disk = statvfs(self.inner.env.path()).ok()?;
         let octets = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
         Some((octets(disk.f_bavail), octets(disk.f_blocks)))
+    }
+
+    /// The first of these.
+    #[must_use]
+    pub fn disk_free(&self) -> Option<u64> {
+        self.disk().map(|(free, _)| free)
     }
 }
 

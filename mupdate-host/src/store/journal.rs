@@ -1,11 +1,13 @@
 //! Who changed what, and what was there before: one entry for each revision, newest last.
 //!
 //! An entry is written in the transaction of its change, so there is one for each, or for neither. Keys only grow, so
-//! entries are appended to the last page. The oldest are forgotten beyond a bound, some at a time, and also when
-//! they take more than a quarter of the map, or a full map is being emptied.
+//! entries are appended to the last page. The oldest are forgotten when there are too many, when they are too old, when they
+//! take more than a quarter of the map, and when a full map is being emptied.
 //!
 //! Value: time (6 octets), deed, user, peer, states and flags, name, locations, ACLs; lengths in front of what has one. What
 //! is the same before and afterwards is there once.
+
+mod trim;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Bound;
@@ -15,6 +17,8 @@ use heed::{PutFlags, RoTxn, RwTxn};
 use mupdate_core::directory::{Record, Revision, State};
 use mupdate_proto::{Acl, Location, MailboxName};
 
+pub(super) use trim::{Bounds, TOGETHER, trim};
+
 use super::Store;
 use super::error::StoreError;
 use super::tables::{Tables, be_u64};
@@ -22,12 +26,6 @@ use crate::admin::api::Deed;
 
 /// Octets of a location and of an ACL that are kept. Of what is longer is only known that it was there.
 pub const LONGEST: usize = 8192;
-
-/// Entries that are forgotten together, so that most commits leave the oldest pages alone.
-pub(super) const TOGETHER: u64 = 128;
-
-/// The journal takes so much of the map at most: one part of these.
-const SHARE: u64 = 4;
 
 const SAME_LOCATION: u8 = 1 << 4;
 const SAME_ACL: u8 = 1 << 5;
@@ -88,6 +86,11 @@ impl Author {
         let mut author = Self { head, entry: Vec::with_capacity(512) };
         author.is("", "", Deed::Upstream);
         author
+    }
+
+    /// When these changes are made, in milliseconds since 1970.
+    pub fn at_ms(&self) -> u64 {
+        moment(&self.head)
     }
 
     /// Somebody else.
@@ -234,10 +237,14 @@ fn decode(revision: Revision, octets: &[u8]) -> Result<Entry, StoreError> {
     split(revision, octets).ok_or(StoreError::Corrupt("journal"))
 }
 
+/// When an entry was made: what it begins with.
+fn moment(octets: &[u8]) -> u64 {
+    octets.iter().take(6).fold(0, |at, octet| at << 8 | u64::from(*octet))
+}
+
 fn split(revision: Revision, octets: &[u8]) -> Option<Entry> {
     let mut rest = Rest(octets);
-    let mut at = [0; 8];
-    at[2..].copy_from_slice(rest.take(6)?);
+    let at_ms = moment(rest.take(6)?);
     let deed = *DEEDS.get(usize::from(rest.octet()?))?;
     let (user, peer) = (rest.text()?, rest.peer()?);
     let flags = rest.octet()?;
@@ -268,7 +275,7 @@ fn split(revision: Revision, octets: &[u8]) -> Option<Entry> {
     };
     Some(Entry {
         revision,
-        at_ms: u64::from_be_bytes(at),
+        at_ms,
         user,
         peer,
         deed,
@@ -291,40 +298,6 @@ pub(super) fn enter(
 ) -> Result<(), StoreError> {
     let entry = author.encode(mailbox.as_bytes(), before, after);
     Ok(tables.journal.put_with_flags(txn, PutFlags::APPEND, &revision.to_be_bytes(), entry)?)
-}
-
-/// Forget the oldest entries, if there are so many more than the bound, or they take too much of the map. With `yields`,
-/// which is how many are new, what is left of the map is needed for deletions: then more are forgotten than came.
-pub(super) fn trim(
-    tables: &Tables,
-    txn: &mut RwTxn<'_>,
-    bound: u64,
-    map_size: u64,
-    yields: Option<u64>,
-) -> Result<(), StoreError> {
-    let stat = tables.journal.stat(txn)?;
-    let entries = stat.entries as u64;
-    let pages = (stat.branch_pages + stat.leaf_pages + stat.overflow_pages) as u64;
-    let mut over = entries.saturating_sub(bound);
-    if over < TOGETHER.min(bound / 16 + 1) {
-        over = 0;
-    }
-    if pages * u64::from(stat.page_size) > map_size / SHARE {
-        over = over.max(entries / 8 + 1);
-    }
-    if let Some(new) = yields {
-        over = over.max((2 * new + TOGETHER).min(entries.saturating_sub(new)));
-    }
-    if over == 0 {
-        return Ok(());
-    }
-    let Some((first, _)) = tables.journal.first(txn)? else { return Ok(()) };
-    let first = be_u64(first).ok_or(StoreError::Corrupt("journal"))?;
-    // There is one for each revision.
-    let last = first.saturating_add(over - 1);
-    let range = (Bound::Unbounded, Bound::Included(&last.to_be_bytes()[..]));
-    tables.journal.delete_range(txn, &range)?;
-    tables.set_number(txn, "journal_from", last)
 }
 
 /// Give `each` the names of all entries after a revision, if they are no more than `most`.

@@ -35,7 +35,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mupdate_core::directory::{Order, Revision};
@@ -77,6 +79,8 @@ pub struct StoreOptions {
     pub tombstones: u64,
     /// Changes that are remembered with what was there before; 0 remembers none.
     pub journal: u64,
+    /// For how long they are remembered; `None`: as long as there are no more than that.
+    pub journal_age: Option<Duration>,
     /// The orders of servers that need not be learned. See [`Store::set_orders`].
     pub orders: Orders,
     /// Who hears how far the look at the data file has come.
@@ -92,6 +96,7 @@ impl Default for StoreOptions {
             max_readers: 8192,
             tombstones: 65_536,
             journal: 100_000,
+            journal_age: None,
             orders: Orders::new(),
             progress: Progress::default(),
         }
@@ -111,6 +116,10 @@ struct Inner {
     place: DataPlace,
     tombstones: u64,
     journal: u64,
+    /// In milliseconds.
+    journal_age: Option<u64>,
+    /// When entries that are too old are to be looked for next, in milliseconds since 1970.
+    journal_looked: AtomicU64,
     draining: ArcSwap<draining::Draining>,
     orders: ArcSwap<Orders>,
     /// What was learned since the store was opened, whether it is written yet or not.
@@ -172,7 +181,7 @@ impl Store {
             Contents::Ours | Contents::Other(_) => open_tables(dir, &env)?,
         };
         let place = DataPlace::of(dir).map_err(|error| OpenError::io(dir, error))?;
-        let StoreOptions { tombstones, journal, orders, .. } = options;
+        let StoreOptions { tombstones, journal, journal_age, orders, .. } = options;
         if journal > 0 {
             journal::begin(&tables, &env).map_err(|error| failed(dir, error))?;
         }
@@ -186,6 +195,8 @@ impl Store {
                 place,
                 tombstones,
                 journal,
+                journal_age: journal_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+                journal_looked: AtomicU64::new(0),
                 draining: drains,
                 orders,
                 learned: RwLock::default(),

@@ -1,11 +1,11 @@
-//! What there is where, in numbers; and whether there is room for more.
+//! What there is where, in numbers.
 
 use mupdate_proto::Location;
 
-use super::{Obstacle, Store, StoreError, journal::LONGEST, locations};
+use super::{Store, StoreError, journal::LONGEST, locations::Place};
 
-/// Locations that are looked at.
-const MOST: usize = 100_000;
+/// Locations that are told apart.
+const PLACES: usize = 100_000;
 
 /// A location that has mailboxes, and how many.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,30 +41,14 @@ impl Store {
     pub fn occupied(&self) -> Result<Vec<Occupied>, StoreError> {
         let txn = self.inner.env.read_txn()?;
         let mut all = Vec::new();
-        for entry in self.inner.tables.locations.iter(&txn)?.take(MOST) {
-            let locations::Place { active, reserved, location } = locations::Place::decode(entry?.1)?;
+        for place in self.places(&txn)?.take(PLACES) {
+            let Place { active, reserved, location } = place?;
             if location.len() <= LONGEST {
                 all.push(Occupied { location: location.to_vec(), active, reserved });
             }
         }
         all.sort_by(|a, b| (a.server(), a.partition()).cmp(&(b.server(), b.partition())));
         Ok(all)
-    }
-
-    /// What would keep changes from being written now, as far as it can be seen without writing any.
-    #[must_use]
-    pub fn obstacle(&self) -> Option<Obstacle> {
-        let place = &self.inner.place;
-        if !place.is_there() {
-            return Some(Obstacle::Gone);
-        }
-        place.is_full().then_some(Obstacle::DiskFull)
-    }
-
-    /// Octets that are free on the disk, as far as the system says.
-    #[must_use]
-    pub fn disk_free(&self) -> Option<u64> {
-        self.inner.place.free()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The write side: one transaction at a time, seen by the core as a [`View`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use heed::RwTxn;
@@ -21,6 +22,9 @@ use crate::admin::api::Deed;
 /// Octets of the map that only deletions may use, at least (but no more than an eighth of it) and at most. A deletion writes
 /// some fifteen pages anew, and what one transaction has left is not used again before the next but one.
 const KEPT_BACK: (u64, u64) = (512 << 10, 16 << 20);
+
+/// How long after a look at the age of the journal's entries the next one comes, in milliseconds.
+const LOOK_AGAIN_MS: u64 = 3_600_000;
 
 /// A write transaction. Dropped without [`commit`](WriteTxn::commit), it never was.
 ///
@@ -187,12 +191,34 @@ impl WriteTxn<'_> {
     /// [`CommitError::Obstacle`] if there is no room: nothing has changed. [`CommitError::Fatal`] if it is unknown
     /// what has.
     pub fn commit(self) -> Result<Revision, CommitError> {
-        let Self { inner, tables, mut txn, ledger, revision, changes, used, short, grows, draining, .. } =
-            self;
+        let Self {
+            inner,
+            tables,
+            mut txn,
+            ledger,
+            author,
+            revision,
+            changes,
+            used,
+            short,
+            grows,
+            draining,
+            ..
+        } = self;
         ledger.settle(tables, &mut txn)?;
-        if changes > 0 && inner.journal > 0 {
-            let yields = short.then_some(changes);
-            journal::trim(tables, &mut txn, inner.journal, inner.env.info().map_size as u64, yields)?;
+        if let Some(author) = author.filter(|_| changes > 0) {
+            let now = author.at_ms();
+            // Age is looked at now and then: it takes a page of the oldest entries, which otherwise nobody needs.
+            let age = inner.journal_age.filter(|_| now >= inner.journal_looked.load(Ordering::Relaxed));
+            let bounds = journal::Bounds {
+                entries: inner.journal,
+                map_size: inner.env.info().map_size as u64,
+                since_ms: age.map(|age| now.saturating_sub(age)),
+                yields: short.then_some(changes),
+            };
+            if journal::trim(tables, &mut txn, bounds)? && age.is_some() {
+                inner.journal_looked.store(now.saturating_add(LOOK_AGAIN_MS), Ordering::Relaxed);
+            }
         }
         if grows && keeps_nothing_back(inner, used, tables.used(&txn)?) {
             return Err(CommitError::Obstacle(Obstacle::MapFull));

@@ -31,6 +31,7 @@ use mupdate_core::server::{Reply, Ticket};
 
 pub use edits::{Applied, Done, Edits, Remember};
 pub use memos::Memo;
+pub(crate) use operations::REPLICA;
 pub use operations::{Operated, Operation};
 pub use tally::{Decision, Decisions, Times};
 

@@ -8,6 +8,7 @@ use mupdate_proto::{MailboxName, ServerName};
 
 use super::{Message, Origin, Work, Writer, WriterStats};
 use crate::admin::api::Deed;
+use crate::history::Change;
 use crate::store::draining::LONGEST;
 use crate::store::{CommitError, StoreError, WriteTxn};
 use crate::sync::{lock, mpsc};
@@ -18,24 +19,22 @@ const SINCE: usize = 50_000;
 /// Servers that can be drained at a time.
 const DRAINING: usize = 1024;
 
+/// What is said where somebody else decides.
+pub(crate) const REPLICA: &str = "this server is a replica: ask its master";
+
 const STOPPING: &str = "the server is shutting down";
 
 /// What is said if the writer ends in the midst of an operation, as it does when nobody can know what is on the disk.
 const UNKNOWN: &str =
     "the server has failed, and whether this was done is not known: ask when it is there again";
 
-/// Something to be done.
+/// Something to be done. All changes wait for as long as one takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Give names free that are reserved since these revisions still.
     Release(Vec<(MailboxName, Revision)>),
-    /// Make records what they were, unless one of them was changed after this revision.
-    Restore {
-        /// The plan was made at this revision.
-        planned_at: Revision,
-        /// Each name, and what it is to be.
-        records: Vec<(MailboxName, Option<Record>)>,
-    },
+    /// Make records what they were: each name, what it has to be still, and what it is to be.
+    Restore(Vec<Change>),
     /// Make records what a list says, unless one of them was changed after this revision.
     Import {
         /// The list was compared with the directory at this revision.
@@ -57,8 +56,8 @@ pub enum Operation {
 pub enum Operated {
     /// These names are free; these were left alone, and why.
     Released(Vec<MailboxName>, Vec<(MailboxName, String)>),
-    /// Everything is as planned; so many records were changed.
-    Restored(usize),
+    /// So many records were changed; these were left alone, since they are not what was expected.
+    Restored(usize, Vec<MailboxName>),
     /// The server is draining, or not, as was asked. False: it was so before.
     Drained(bool),
 }
@@ -108,7 +107,7 @@ impl Work {
     /// Carry out an operation and answer it.
     pub(super) fn operate(&mut self, order: Order) -> Result<(), StoreError> {
         if !self.authority.writable() {
-            order.answer(Err("this server is a replica: ask its master".to_owned()));
+            order.answer(Err(REPLICA.to_owned()));
             return Ok(());
         }
         match self.try_operate(&order) {
@@ -131,13 +130,13 @@ impl Work {
                 txn.author(principal, peer, Deed::Release);
                 release(&mut txn, &mut batch, names, &self.stats)?
             }
-            Operation::Restore { planned_at, records } => {
+            Operation::Restore(changes) => {
                 txn.author(principal, peer, Deed::Undo);
-                restore(&mut txn, &mut batch, *planned_at, records, &self.stats)?
+                restore(&mut txn, &mut batch, changes, &self.stats)?
             }
             Operation::Import { planned_at, records } => {
                 txn.author(principal, peer, Deed::Import);
-                restore(&mut txn, &mut batch, *planned_at, records, &self.stats)?
+                import(&mut txn, &mut batch, *planned_at, records, &self.stats)?
             }
             Operation::Drain { server, draining } => drain(&mut txn, server, *draining)?,
         };
@@ -156,7 +155,10 @@ impl Work {
                 self.feeds.publish(&events, revision);
                 WriterStats::add(&self.stats.changes, events.len());
             }
-            tracing::warn!(operator = %principal, %peer, changes = events.len(), "{}", order.operation);
+            // Of what is done in steps, whoever has them done tells once.
+            if !matches!(order.operation, Operation::Restore(_)) {
+                tracing::warn!(operator = %principal, %peer, changes = events.len(), "{}", order.operation);
+            }
         } else {
             let _ = sealed.refused_whole();
         }
@@ -164,13 +166,16 @@ impl Work {
     }
 }
 
+impl Operation {
+    /// Names that are changed together at most, where it need not be all: a matter of milliseconds.
+    pub const STEP: usize = 500;
+}
+
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Release(_) => f.write_str("an operator has released reservations"),
-            Self::Restore { planned_at, .. } => {
-                write!(f, "an operator has undone changes, as planned at {planned_at}")
-            }
+            Self::Restore(_) => f.write_str("an operator has undone changes"),
             Self::Import { .. } => f.write_str("an operator has imported a list"),
             Self::Drain { server, draining: true } => {
                 write!(f, "an operator has begun to drain {server}: it takes no new mailboxes")
@@ -212,6 +217,24 @@ fn release(
 fn restore(
     txn: &mut WriteTxn<'_>,
     batch: &mut Batch<usize>,
+    changes: &[Change],
+    stats: &WriterStats,
+) -> Result<Staged, StoreError> {
+    let mut left = Vec::new();
+    for (mailbox, now, then) in changes {
+        stats.step();
+        if txn.get(mailbox)? == *now {
+            batch.set(txn, &Edit { mailbox: mailbox.clone(), record: then.clone() }, 0)?;
+        } else {
+            left.push(mailbox.clone());
+        }
+    }
+    Ok(Ok(Operated::Restored(batch.len(), left)))
+}
+
+fn import(
+    txn: &mut WriteTxn<'_>,
+    batch: &mut Batch<usize>,
     planned_at: Revision,
     records: &[(MailboxName, Option<Record>)],
     stats: &WriterStats,
@@ -234,7 +257,7 @@ fn restore(
         stats.step();
         batch.set(txn, &Edit { mailbox: mailbox.clone(), record: record.clone() }, 0)?;
     }
-    Ok(Ok(Operated::Restored(batch.len())))
+    Ok(Ok(Operated::Restored(batch.len(), Vec::new())))
 }
 
 fn drain(txn: &mut WriteTxn<'_>, server: &ServerName, draining: bool) -> Result<Staged, StoreError> {

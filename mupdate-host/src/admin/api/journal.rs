@@ -1,5 +1,6 @@
 //! `GET /v1/journal`, `/v1/reservations`, `POST /v1/undo`: who changed what, and how it is taken back.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::{MailboxState, Text};
@@ -31,8 +32,8 @@ pub struct Entry {
     pub cut: bool,
 }
 
-/// What changed a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What changed a name. The words are the same in JSON and on command lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Deed {
     /// RESERVE
@@ -51,6 +52,14 @@ pub enum Deed {
     Import,
     /// The master that this replica follows.
     Upstream,
+}
+
+impl Deed {
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }
 
 /// What a name is at a moment.
@@ -117,7 +126,7 @@ pub struct UndoRequest {
     /// Only this name.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mailbox: Option<Text>,
-    /// The revision of the directory when the plan was shown: with it, the plan is carried out, if no name of it has been
+    /// The revision of the directory when the plan was shown: with it, the plan is carried out, but for names that have been
     /// changed since. Without it, it is only shown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub planned_at: Option<u64>,
@@ -130,7 +139,7 @@ pub struct Undo {
     pub planned_at: u64,
     /// Has it been done?
     pub done: bool,
-    /// Each name, with what it is and what it is to be.
+    /// Each name, with what it is and what it is to be; once it has been done, with what it was and what it is now.
     pub changes: Vec<(Text, What, What)>,
     /// Names that are left alone, and why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]

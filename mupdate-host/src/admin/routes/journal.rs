@@ -2,6 +2,8 @@
 
 use std::io;
 
+use clap::ValueEnum;
+
 use super::{Answer, Call};
 use crate::{
     admin::{api::Deed, http::Refused},
@@ -10,8 +12,6 @@ use crate::{
 
 /// Entries that one answer has unless more are asked for.
 const LIMIT: u64 = 100;
-
-const DEEDS: &str = "reserve, activate, deactivate, delete, release, undo, import or upstream";
 
 /// As many as `limit` says; 0 is all. `before` goes on where an answer ended.
 pub(super) fn journal(call: &mut Call<'_>) -> Result<Answer, Refused> {
@@ -37,5 +37,8 @@ pub(super) fn journal(call: &mut Call<'_>) -> Result<Answer, Refused> {
 }
 
 fn deed(text: &str) -> Result<Deed, Refused> {
-    serde_json::from_value(text.into()).map_err(|_| Refused::bad(format!("deed: {DEEDS} is allowed")))
+    Deed::from_str(text, false).map_err(|_| {
+        let all: Vec<String> = Deed::value_variants().iter().map(|deed| deed.word()).collect();
+        Refused::bad(format!("deed: one of {} is allowed", all.join(", ")))
+    })
 }

@@ -39,20 +39,33 @@ pub(super) fn release(call: &mut Call<'_>) -> Result<Answer, Refused> {
         let mailbox = mailbox.map_err(|_| Refused::bad(format!("{name:?} is no mailbox name")))?;
         wanted.push((mailbox, revision));
     }
-    match operate(call, Operation::Release(wanted))? {
-        Operated::Released(released, left) => {
-            let text = |mailbox: &MailboxName| Text::from(mailbox.as_bytes());
-            Ok(Answer::json(&Released {
-                released: released.iter().map(text).collect(),
-                left: left.iter().map(|(mailbox, why)| (text(mailbox), why.clone())).collect(),
-            }))
+    let text = |mailbox: &MailboxName| Text::from(mailbox.as_bytes());
+    let mut done = Released { released: Vec::new(), left: Vec::new() };
+    // Between steps the changes of others go on.
+    for step in wanted.chunks(Operation::STEP) {
+        match operate(call, Operation::Release(step.to_vec())) {
+            Ok(Operated::Released(released, left)) => {
+                done.released.extend(released.iter().map(text));
+                done.left.extend(left.iter().map(|(mailbox, why)| (text(mailbox), why.clone())));
+            }
+            Ok(other) => unreachable!("a release is answered with {other:?}"),
+            Err(refused) if done.released.is_empty() => return Err(refused),
+            Err(Refused { status, error }) => {
+                let (released, all) = (done.released.len(), wanted.len());
+                let error = format!("{released} of {all} names were released, the others were not: {error}");
+                return Err(Refused::new(status, error));
+            }
         }
-        other => unreachable!("a release is answered with {other:?}"),
     }
+    Ok(Answer::json(&done))
 }
 
 /// Have the writer do something. What it refuses is a conflict with what is there.
 pub(super) fn operate(call: &Call<'_>, operation: Operation) -> Result<Operated, Refused> {
-    let origin = Origin { principal: call.who.to_string().into(), peer: "admin".into() };
-    call.service().writer.operate(operation, origin).map_err(|reason| Refused::new(409, reason))
+    call.service().writer.operate(operation, origin(call)).map_err(|reason| Refused::new(409, reason))
+}
+
+/// Who does something, for the journal.
+pub(super) fn origin(call: &Call<'_>) -> Origin {
+    Origin { principal: call.who.to_string().into(), peer: "admin".into() }
 }
