@@ -2,8 +2,9 @@
 
 use std::{net::TcpStream, os::unix::net::UnixStream};
 
+use mupdate_proto::{MailboxName, Verb};
 use mupdate_tests::{
-    client::{Client, ClientError, Row},
+    client::{self, Client, ClientError, Row},
     daemon::{Daemon, Kind},
     http::Http,
     on_both_daemons,
@@ -69,47 +70,69 @@ fn a_pair_is_seen_before_and_after_a_failover(kind: Kind) {
     assert!(pair["lead_changed_ms"].is_u64());
     login(&daemon, "murder").activate("user.x", "backenda!p", "x").expect("it may");
     daemon.wait_for_log("somebody speaks for a pair who is not declared in [pairs]");
+
+    // The other member repeats a deletion when the name has been made anew.
+    two.delete("user.a").expect("it may");
+    two.activate("user.a", "backenda!p", "a\tlrs\t").expect("it may");
+    one.delete("user.a").expect("it may");
+    let pair = &admin(&daemon).get("/v1/pairs").json()[0];
+    assert_eq!(pair["late_deletions"], json!(1), "{pair}");
+    let page = admin(&daemon).get("/metrics").text();
+    for sample in [
+        "mupdate_pair_late_deletions_total{server=\"backenda\"} 1",
+        "mupdate_pair_strangers{server=\"backenda\"} 1",
+    ] {
+        assert!(page.lines().any(|line| line == sample), "no {sample} in\n{page}");
+    }
 }
 
 fn a_wrong_mass_deletion_is_undone(kind: Kind) {
+    // More than are changed in one transaction.
+    const MANY: usize = 1100;
     let daemon = Daemon::start(kind, "");
     let mut client = Client::login(daemon.connect()).expect("the daemon serves");
-    for number in 0..20 {
-        client.activate(&format!("user.{number}"), "be1!p", "a\tlrs\t").expect("nobody has it");
-    }
-    let before = client.list(None).expect("readable");
+    let mut all = |verb: &dyn Fn(&str) -> Verb| {
+        for number in 0..MANY {
+            client.send(verb(&format!("user.{number}")));
+        }
+        client.flush().expect("the daemon serves");
+        (0..MANY).for_each(|_| client.answer().map(drop).expect("it may"));
+    };
+    all(&|name| client::activate(name, "be1!p", "a\tlrs\t"));
     let revision = admin(&daemon).get("/v1/status").json()["revision"].as_u64().expect("a number");
-    for number in 0..20 {
-        client.delete(&format!("user.{number}")).expect("it may");
-    }
+    all(&|name| Verb::Delete { mailbox: MailboxName::new(name.to_owned()).expect("legal") });
     let newest = admin(&daemon).get("/v1/journal?limit=2&deed=delete").lines();
     assert_eq!(
         (newest.len(), &newest[0]["mailbox"], &newest[0]["user"]),
-        (2, &json!("user.19"), &json!("murder"))
+        (2, &json!("user.1099"), &json!("murder"))
     );
     assert_eq!(newest[0]["before"]["acl"], json!("a\tlrs\t"));
 
-    let (status, plan) = post(&daemon, "/v1/undo", &json!({ "to_revision": revision }));
-    assert_eq!(
-        (status, &plan["done"], plan["changes"].as_array().map(Vec::len)),
-        (200, &json!(false), Some(20))
-    );
+    let undo = |planned_at: Option<&Value>| {
+        let (status, said) =
+            post(&daemon, "/v1/undo", &json!({ "to_revision": revision, "planned_at": planned_at }));
+        assert_eq!((status, &said["done"]), (200, &json!(planned_at.is_some())), "{said}");
+        (said["changes"].as_array().map(Vec::len), said)
+    };
+    let (planned, plan) = undo(None);
+    assert_eq!(planned, Some(MANY));
     assert_eq!(client.list(None).expect("readable"), [], "that was only a plan");
-    client.reserve("user.7", "be1!p").expect("nobody has it");
-    let carry_out = json!({ "to_revision": revision, "planned_at": plan["planned_at"] });
-    let (status, refused) = post(&daemon, "/v1/undo", &carry_out);
-    assert_eq!(status, 409, "{refused}");
-    assert!(
-        refused["error"].as_str().is_some_and(|text| text.contains("user.7 has been changed")),
-        "{refused}"
-    );
-    assert_eq!(client.list(None).expect("readable").len(), 1, "nothing has happened");
+    // Somebody takes one of the names before it is carried out.
+    client.reserve("user.7", "be2!p").expect("nobody has it");
+    let (done, said) = undo(Some(&plan["planned_at"]));
+    let left = json!([["user.7", "it has been changed since the plan was made"]]);
+    assert_eq!((done, &said["left"]), (Some(MANY - 1), &left));
+    let counts = |daemon: &Daemon| {
+        let status = admin(daemon).get("/v1/status").json();
+        (status["active"].as_u64(), status["reserved"].as_u64())
+    };
+    assert_eq!(counts(&daemon), (Some(MANY as u64 - 1), Some(1)));
+    daemon.wait_for_log("an operator has undone changes");
 
-    let (_, plan) = post(&daemon, "/v1/undo", &json!({ "to_revision": revision }));
-    let carry_out = json!({ "to_revision": revision, "planned_at": plan["planned_at"] });
-    let (status, done) = post(&daemon, "/v1/undo", &carry_out);
-    assert_eq!((status, &done["done"]), (200, &json!(true)), "{done}");
-    assert_eq!(client.list(None).expect("readable"), before);
+    let (planned, plan) = undo(None);
+    assert_eq!((planned, plan.get("left")), (Some(1), None), "{plan}");
+    undo(Some(&plan["planned_at"]));
+    assert_eq!(counts(&daemon), (Some(MANY as u64), Some(0)));
     let entry = &admin(&daemon).get("/v1/journal?limit=1").lines()[0];
     assert_eq!((&entry["deed"], &entry["peer"]), (&json!("undo"), &json!("admin")), "{entry}");
     let (status, refused) = post(&daemon, "/v1/undo", &json!({ "to_revision": 1, "to_ms": 1 }));

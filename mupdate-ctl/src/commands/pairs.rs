@@ -1,7 +1,7 @@
 //! `pairs`: who speaks for which server, and how far a replica lags behind.
 
 use clap::Args;
-use mupdate_host::admin::api::{Pair, Speaker};
+use mupdate_host::admin::api::{Lag, Pair, Speaker};
 
 use super::Session;
 use crate::{
@@ -21,6 +21,9 @@ pub struct Options {
     /// Show every server that has been spoken for, pair or not
     #[arg(long)]
     all: bool,
+    /// Show how many echoes came within which time
+    #[arg(long)]
+    histogram: bool,
 }
 
 /// Names of a pair that are shown.
@@ -38,10 +41,10 @@ pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fa
             false => "no pair is declared, and none has been seen since the start; --all shows all servers",
         });
     }
-    pairs.iter().try_for_each(|pair| show(pair, &mut session.out))
+    pairs.iter().try_for_each(|pair| show(pair, options.histogram, &mut session.out))
 }
 
-fn show(pair: &Pair, out: &mut Out) -> Result<(), Fail> {
+fn show(pair: &Pair, with_histogram: bool, out: &mut Out) -> Result<(), Fail> {
     let declared = if pair.declared { ", declared" } else { "" };
     out.line(format_args!("{HEAD}{}{HEAD:#}{declared}", shown(&pair.server)))?;
     if let Some(changed) = pair.lead_changed_ms {
@@ -53,6 +56,9 @@ fn show(pair: &Pair, out: &mut Out) -> Result<(), Fail> {
         out.line(format_args!(
             "  {all}: half within {p50}, 99 % within {p99}, all within {max}; the last {last}"
         ))?;
+        if with_histogram {
+            histogram(lag, out)?;
+        }
     }
     if pair.missing > 0 {
         let oldest = pair.oldest_missing_ms.map(|ms| format!(", the oldest for {}", lasting(ms)));
@@ -62,6 +68,10 @@ fn show(pair: &Pair, out: &mut Out) -> Result<(), Fail> {
     if pair.left > 0 {
         let number = number(pair.left, "change");
         out.line(format_args!("  {WARN}never echoed: {number} of who led before{WARN:#}"))?;
+    }
+    if pair.late_deletions > 0 {
+        let number = number(pair.late_deletions, "deletion");
+        out.line(format_args!("  {WARN}repeated too late: {number} of what had been made anew{WARN:#}"))?;
     }
     if !pair.waiting.is_empty() {
         let mut names: Vec<_> = pair.waiting.iter().take(WAITING).map(shown).collect();
@@ -97,6 +107,20 @@ fn show(pair: &Pair, out: &mut Out) -> Result<(), Fail> {
         } else {
             table.row(cells);
         }
+    }
+    out.table(&mut table)
+}
+
+/// A bar for each time within which any came; the longest has the width that is left of 80 columns.
+fn histogram(lag: &Lag, out: &mut Out) -> Result<(), Fail> {
+    const WIDTH: u64 = 50;
+    let most = lag.steps.iter().map(|(_, count)| *count).max().unwrap_or_default().max(1);
+    let mut table = Table::new(&["  within", "echoes", ""]).right(&[0, 1]);
+    for (within, echoes) in &lag.steps {
+        let within = within.map_or_else(|| "longer".into(), lasting);
+        let bar = (u128::from(*echoes) * u128::from(WIDTH)).div_ceil(u128::from(most));
+        let bar = "#".repeat(usize::try_from(bar).unwrap_or_default());
+        table.row([format!("  {within}"), count(*echoes), bar]);
     }
     out.table(&mut table)
 }

@@ -169,6 +169,11 @@ metrics! {
          these might be lost.");
     PAIR_LEFT: gauge("mupdate_pair_left_changes", &["server"],
         "Changes of the member that was in service before, which the one that is now has never said: perhaps lost.");
+    PAIR_STRANGERS: gauge("mupdate_pair_strangers", &["server"],
+        "Participants that speak for a pair which [pairs] declares, and are not declared with it.");
+    PAIR_LATE: counter("mupdate_pair_late_deletions_total", &["server"],
+        "Deletions that a member repeated so late that they deleted a mailbox which had been made anew. It is gone from \
+         frontends until that member says the new one too.");
 
     MAP_USED: gauge("mupdate_map_used_bytes", &[], "Octets that the tables of the database take.");
     MAP_SIZE: gauge("mupdate_map_size_bytes", &[], "Octets that they can take: store.map_size.");

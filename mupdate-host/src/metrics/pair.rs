@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    describe::{PAIR_ECHO, PAIR_LEFT, PAIR_MISSING, PAIR_SPEAKERS, SERVERS},
+    describe::{PAIR_ECHO, PAIR_LATE, PAIR_LEFT, PAIR_MISSING, PAIR_SPEAKERS, PAIR_STRANGERS, SERVERS},
     histogram::Observed,
     page::{Page, Value},
 };
@@ -19,11 +19,13 @@ pub(super) fn collect(service: &Service, page: &mut Page) {
     let mut pairs = service.pairs.figures();
     pairs.truncate(SERVERS);
     type Figure = fn(&PairFigures) -> Value;
-    let figures: [(_, Figure); 4] = [
+    let figures: [(_, Figure); 6] = [
         (&PAIR_SPEAKERS, |pair| pair.speakers.into()),
         (&PAIR_ECHO, |pair| observed(&pair.lags).into()),
         (&PAIR_MISSING, |pair| pair.missing.into()),
         (&PAIR_LEFT, |pair| pair.left.into()),
+        (&PAIR_STRANGERS, |pair| pair.strangers.into()),
+        (&PAIR_LATE, |pair| pair.late_deletions.into()),
     ];
     for (metric, figure) in figures {
         let family = page.family(metric);

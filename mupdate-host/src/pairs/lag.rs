@@ -70,6 +70,12 @@ impl Lags {
         self.longest
     }
 
+    /// For people: upper ends of those intervals in which any came, and how many came in each. The last has no end.
+    pub fn steps(&self) -> impl Iterator<Item = (Option<Duration>, u64)> + '_ {
+        let all = self.buckets.iter().enumerate().filter(|(_, count)| **count > 0);
+        all.map(|(at, count)| ((at + 1 < BUCKETS).then(|| end(at)), *count))
+    }
+
     /// For exporters: upper ends of intervals, and how many came within each. The last has no end.
     pub fn cumulated(&self) -> impl Iterator<Item = (Option<Duration>, u64)> + '_ {
         let mut seen = 0;
@@ -123,6 +129,8 @@ mod tests {
         assert_eq!(lags.within(99).as_millis(), 100);
         assert_eq!(lags.sum().as_millis(), 5055);
         assert_eq!(lags.cumulated().last(), Some((None, 101)));
+        assert_eq!(lags.steps().map(|(_, count)| count).sum::<u64>(), 101);
+        assert_eq!(lags.steps().next(), Some((Some(Duration::from_millis(1)), 1)));
         assert_eq!(Lags::default().within(50), Duration::ZERO);
         lags.add(Duration::from_secs(1_000_000_000));
         assert_eq!(lags.within(100).as_secs(), 1_000_000_000);

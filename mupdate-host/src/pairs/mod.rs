@@ -63,6 +63,10 @@ pub struct PairFigures {
     pub missing: u64,
     /// Changes of who led before that never had their echo.
     pub left: u64,
+    /// Those who speak for it and are not declared.
+    pub strangers: usize,
+    /// Deletions that came so late that they deleted what had been made anew.
+    pub late_deletions: u64,
 }
 
 impl Pairs {
@@ -143,6 +147,8 @@ impl Pairs {
                 lags: server.lags.clone(),
                 missing: missing_of(server),
                 left: left_of(server),
+                strangers: server.speakers.iter().filter(|voice| voice.stranger).count(),
+                late_deletions: server.late_deletions,
             })
             .collect();
         figures.sort_by(|a, b| a.server.cmp(&b.server));
@@ -242,10 +248,12 @@ fn shown(table: &Table, name: &Bytes, server: &Server, now: Instant, clock: Syst
             p99_ms: millis(lags.within(99)),
             max_ms: millis(lags.longest()),
             last_ms: millis(lags.last()),
+            steps: lags.steps().map(|(end, count)| (end.map(millis), count)).collect(),
         }),
         missing: missing_of(server),
         oldest_missing_ms: oldest.map(|at| millis(now.saturating_duration_since(at))),
         left: left_of(server),
+        late_deletions: server.late_deletions,
         waiting: table.waiting_names(name, SHOWN).iter().map(|name| Text::from(name.as_bytes())).collect(),
         declared: declared.is_some(),
         blind: declared.is_some() && silent.is_empty() && server.members().count() < 2,

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use mupdate_core::directory::Action;
 use mupdate_proto::MailboxName;
 
 use super::lag::Lags;
@@ -67,6 +68,8 @@ pub(super) struct Server {
     pub lags: Lags,
     /// Changes that could not be followed for want of room.
     pub unfollowed: u64,
+    /// Echoes of deletions that came so late that they deleted what had been made anew since.
+    pub late_deletions: u64,
     told_of_lead: Option<Instant>,
     told_of_stranger: Option<Instant>,
 }
@@ -192,6 +195,9 @@ impl Table {
             return news;
         }
         server.speakers[at].echoes += 1;
+        if said.event.is_some() && matches!(said.action, Action::Delete { .. }) {
+            server.late_deletions += 1;
+        }
         let open = theirs?;
         // Without a step it says all the same what the steps have come to.
         let made =

@@ -25,6 +25,10 @@ pub struct Pair {
     /// Changes of who led before, or leads no more, that have had no echo: after a failover, what may be lost.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub left: u64,
+    /// Deletions that a member repeated so late that they deleted what had been made anew since: until it says the new
+    /// mailbox too, frontends do not list it. Since the start.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub late_deletions: u64,
     /// Some of the names whose changes have waited too long for an echo, or are left by who led before, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub waiting: Vec<Text>,
@@ -78,4 +82,8 @@ pub struct Lag {
     pub max_ms: u64,
     /// The last one.
     pub last_ms: u64,
+    /// A histogram: how many came within each of these times, in milliseconds, and not within the one before. Times within
+    /// which none came are left out; the last one may have no end.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub steps: Vec<(Option<u64>, u64)>,
 }

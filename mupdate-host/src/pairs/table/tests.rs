@@ -218,7 +218,20 @@ fn late_echoes_are_no_lead() {
     assert_eq!(murder.table.open_changes(), 1);
     assert!(murder.say("b", &activate("first", "x")));
     assert_eq!((murder.table.open_changes(), murder.leader()), (0, "a"));
+    assert_eq!(murder.server().late_deletions, 1, "the new one was gone for a moment");
     murder.check();
+}
+
+#[test]
+fn deletions_in_time_are_not_late() {
+    let mut murder = Murder::pair();
+    murder.say("a", &delete("first"));
+    assert!(!murder.say("b", &delete("first")));
+    murder.create("a", "first");
+    murder.create("b", "first");
+    // This one is the other member's own.
+    assert!(murder.say("b", &delete("first")));
+    assert_eq!(murder.server().late_deletions, 0);
 }
 
 #[test]
