@@ -38,7 +38,7 @@ pub(super) fn run(session: &mut Session<'_>) -> Result<(), Fail> {
             doing(client),
         ]);
     }
-    session.out.table(&mut table)
+    session.out.table_or(&mut table, "nobody is connected")
 }
 
 fn doing(client: &Client) -> String {

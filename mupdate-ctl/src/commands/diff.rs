@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 use mupdate_core::directory::{Record, State};
 use mupdate_host::{
-    admin::api::Mailbox,
+    admin::api::{Mailbox, Text},
     dump::{Release, Row, read},
 };
 use mupdate_proto::{MailboxName, ServerName};
@@ -51,7 +51,7 @@ type There = BTreeMap<MailboxName, Record>;
 /// A difference, as JSON.
 #[derive(Serialize)]
 struct Difference<'a> {
-    mailbox: String,
+    mailbox: Text,
     here: Option<&'a str>,
     there: Option<&'a str>,
 }
@@ -71,11 +71,12 @@ pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fa
     let out = &mut session.out;
     let mut tell = |mailbox: &MailboxName, here: Option<&Record>, there: Option<&Record>| {
         differences += 1;
-        let (mailbox, here, there) = (escaped(mailbox.as_bytes()), here.map(words), there.map(words));
+        let (here, there) = (here.map(words), there.map(words));
         if out.json {
+            let mailbox = mailbox.as_bytes().into();
             return out.json_line(&Difference { mailbox, here: here.as_deref(), there: there.as_deref() });
         }
-        let nowhere = || "nowhere".to_owned();
+        let (mailbox, nowhere) = (escaped(mailbox.as_bytes()), || "nowhere".to_owned());
         let (here, there) = (here.unwrap_or_else(nowhere), there.unwrap_or_else(nowhere));
         out.line(format_args!("{mailbox}\n  here:  {here}\n  there: {there}"))
     };

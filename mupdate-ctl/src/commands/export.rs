@@ -1,6 +1,6 @@
 //! `export`: the directory as a file, also for `ctl_mboxlist -u`.
 
-use std::io::{self, BufWriter, ErrorKind};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
 use mupdate_host::dump::{Form, Release, Row, Writer};
@@ -9,7 +9,10 @@ use super::{
     Session,
     shared::{Filter, mailboxes},
 };
-use crate::fail::{Code, Fail};
+use crate::{
+    fail::{Code, Fail},
+    show::text::Harmless,
+};
 
 /// In which form.
 #[derive(Debug, Args)]
@@ -48,7 +51,10 @@ impl Format {
 
 pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fail> {
     let mut way = session.connect.way()?;
-    let out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    let stdout = io::stdout().lock();
+    let to: Box<dyn Write> =
+        if stdout.is_terminal() { Box::new(Harmless::new(stdout)) } else { Box::new(stdout) };
+    let out = BufWriter::with_capacity(64 << 10, to);
     let mut writer = Writer::new(options.format.form(options.to_version), out);
     mailboxes(&mut way, &options.filter, |mailbox| {
         let row = Row::try_from(&mailbox).map_err(|text| Fail::new(Code::Protocol, text))?;

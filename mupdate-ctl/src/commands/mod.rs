@@ -69,8 +69,8 @@ pub enum Command {
     Takeovers(history::Page),
     /// Bring names back to what they were
     ///
-    /// All changes since a moment that fit what is given are taken back. The plan is shown first, and carried out only if none
-    /// of its names has changed since.
+    /// All changes since a moment that fit what is given are taken back. The plan is shown first. A name that changes before it
+    /// is carried out is left alone, and told; then the command ends with 1.
     Undo(undo::Options),
     /// Show who speaks for which backend, and how far replicas lag behind
     ///

@@ -58,9 +58,13 @@ fn show(status: &Status, out: &mut Out) -> Result<(), Fail> {
     line(
         "changes",
         format!(
-            "{} of {} asked for, in {} commits",
+            "{}{}, in {} commits",
             count(writer.changes),
-            count(writer.actions),
+            match status.role {
+                Role::Master => format!(" of {} asked for", count(writer.actions)),
+                // It does not decide.
+                Role::Replica => " of its master".into(),
+            },
             count(writer.commits)
         ),
     )?;

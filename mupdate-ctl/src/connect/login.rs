@@ -4,7 +4,7 @@ use std::{env, fs, io, path::Path};
 
 use mupdate_host::{scram::client::Identity, users::FIRST_USER};
 
-use super::{Connect, place::Place};
+use super::{Connect, place::Place, stream::Stream};
 use crate::{
     fail::Fail,
     options::{PASSWORD, Secret},
@@ -18,7 +18,7 @@ const FIRST_PASSWORD: &str = "first-password";
 /// file, the first password of a local data directory, and whoever sits at the terminal.
 ///
 /// # Errors
-/// There is no password.
+/// There is no password, or nobody who would take one.
 pub fn identity(connect: &Connect<'_>, place: &Place) -> Result<Identity, Fail> {
     let global = connect.global;
     let user = global.user.clone().unwrap_or_else(|| FIRST_USER.into());
@@ -26,10 +26,14 @@ pub fn identity(connect: &Connect<'_>, place: &Place) -> Result<Identity, Fail> 
         Some(password) => password,
         // The certificate says who we are.
         None if global.certificate.is_some() => Secret::default(),
-        None if interactive() => ask(&user)?,
         None => {
-            let text = format!("no password for {user}: use --password-file, or set {PASSWORD}");
-            return Err(Fail::usage(text));
+            // Nobody is to look for a password who will then hear that no server is there.
+            Stream::dial(place)?;
+            if !interactive() {
+                let text = format!("no password for {user}: use --password-file, or set {PASSWORD}");
+                return Err(Fail::usage(text));
+            }
+            ask(&user)?
         }
     };
     Ok(Identity { user, password, ..Identity::default() })

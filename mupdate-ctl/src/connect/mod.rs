@@ -41,7 +41,7 @@ impl Connect<'_> {
     /// # Errors
     /// There is neither.
     pub fn way(&self) -> Result<Way, Fail> {
-        if self.global.server.is_none() && (self.global.admin.is_some() || self.socket().exists()) {
+        if self.global.server.is_none() && (self.global.admin.is_some() || self.has_socket()?) {
             let admin = self.admin()?;
             // One that does not know mailboxes is passed over, unless it was asked for by its name.
             if self.global.admin.is_some() || admin.knows(&http::Target::new("/v1/mailbox"))? {
@@ -113,12 +113,26 @@ impl Connect<'_> {
         }
     }
 
+    /// Is there one in the data directory? If that may not be looked into, and nobody named it, there is none for us.
+    fn has_socket(&self) -> Result<bool, Fail> {
+        let socket = self.socket();
+        match socket.try_exists() {
+            Err(error) if self.global.data_dir.is_some() => Err(Self::shut(&socket, &error)),
+            found => Ok(found.unwrap_or_default()),
+        }
+    }
+
+    fn shut(socket: &Path, error: &std::io::Error) -> Fail {
+        let text = format!("{}: {error}; only the daemon's user and root may use it", socket.display());
+        Fail::new(Code::Unavailable, text)
+    }
+
     fn socket(&self) -> PathBuf {
         self.global.data_dir().join(SOCKET)
     }
 
     fn local(socket: &Path) -> Result<Admin, Fail> {
-        if !socket.exists() {
+        if !socket.try_exists().map_err(|error| Self::shut(socket, &error))? {
             let text = format!(
                 "no admin socket at {}: is mupdated running, with [admin] on? see --data-dir and --admin",
                 socket.display()

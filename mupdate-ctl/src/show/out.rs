@@ -8,7 +8,7 @@ use std::{
 use anstream::AutoStream;
 use serde::Serialize;
 
-use super::{Clock, Table};
+use super::{Clock, Table, text::json};
 use crate::fail::Fail;
 
 /// Rows of a table that are shown at once.
@@ -45,14 +45,14 @@ impl Out {
 
     /// A value as one line of JSON.
     pub fn json_line(&mut self, value: &impl Serialize) -> Result<(), Fail> {
-        serde_json::to_writer(&mut self.stream, value).map_err(io::Error::from)?;
-        Ok(self.stream.write_all(b"\n")?)
+        let text = serde_json::to_string(value).map_err(io::Error::from)?;
+        Ok(writeln!(self.stream, "{}", json(text))?)
     }
 
     /// A value as a document, for people who read JSON too.
     pub fn document(&mut self, value: &impl Serialize) -> Result<(), Fail> {
-        serde_json::to_writer_pretty(&mut self.stream, value).map_err(io::Error::from)?;
-        Ok(self.stream.write_all(b"\n")?)
+        let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+        Ok(writeln!(self.stream, "{}", json(text))?)
     }
 
     /// The rows of a table, if there are many already.

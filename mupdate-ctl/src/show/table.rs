@@ -12,6 +12,10 @@ pub const HEAD: Style = Style::new().bold();
 /// What matters less.
 pub const DIM: Style = Style::new().dimmed();
 
+/// Characters of a cell that all others of its column are moved aside for. A row with a longer one is not aligned: one long name
+/// is not to take every other line to the right of all terminals.
+const ALIGNED: usize = 64;
+
 /// A table that is shown when it is complete; or in parts, for lists that may be as long as a directory.
 pub struct Table {
     head: Vec<&'static str>,
@@ -64,11 +68,17 @@ impl Table {
         let mut styles = Vec::with_capacity(self.rows.len() + 1);
         if first {
             columns.set_header(self.head.clone());
-            styles.push(HEAD);
+            styles.push((HEAD, None));
         }
         for (style, cells) in self.rows.drain(..) {
-            columns.add_row(cells);
-            styles.push(style);
+            // The last column moves nothing.
+            let long = cells.iter().rev().skip(1).any(|cell| cell.chars().count() > ALIGNED);
+            if long {
+                styles.push((style, Some(cells.join("  "))));
+            } else {
+                columns.add_row(cells);
+                styles.push((style, None));
+            }
         }
         for (number, column) in columns.column_iter_mut().enumerate() {
             column.set_padding((0, 2));
@@ -83,12 +93,18 @@ impl Table {
         self.widths = match self.widths.is_empty() {
             // With the padding, as a lower bound of a column has it.
             true => widths.iter().map(|width| width.saturating_add(2)).collect(),
+            // A part of long rows alone has no columns.
+            false if widths.is_empty() => std::mem::take(&mut self.widths),
             false => {
                 widths.iter().zip(&self.widths).map(|(new, old)| (*old).max(new.saturating_add(2))).collect()
             }
         };
-        let line = |(line, style): (String, Style)| format!("{style}{}{style:#}", line.trim_end());
-        columns.lines().zip(styles).map(line).collect()
+        let mut aligned = columns.lines();
+        let mut line = |(style, long): (Style, Option<String>)| {
+            let line = long.or_else(|| aligned.next()).unwrap_or_default();
+            format!("{style}{}{style:#}", line.trim_end())
+        };
+        styles.into_iter().map(&mut line).collect()
     }
 }
 
@@ -108,5 +124,21 @@ mod tests {
         table.row(["b".into(), "12345".into()]);
         assert_eq!(plain(table.lines()), "b                 12345");
         assert!(table.lines().is_empty());
+    }
+
+    #[test]
+    fn a_long_cell_moves_no_other() {
+        let mut table = Table::new(&["mailbox", "state"]);
+        table.row(["user.a".into(), "active".into()]);
+        table.row(["x".repeat(65), "reserved".into()]);
+        table.row(["user.bb".into(), "y".repeat(70)]);
+        let long = format!("{}  reserved", "x".repeat(65));
+        let again = |table: &mut Table| {
+            table.row(["x".repeat(65), "reserved".into()]);
+            plain(table.lines())
+        };
+        let expected = format!("mailbox  state\nuser.a   active\n{long}\nuser.bb  {}", "y".repeat(70));
+        assert_eq!(plain(table.lines()), expected);
+        assert_eq!((again(&mut table), again(&mut table)), (long.clone(), long));
     }
 }

@@ -10,7 +10,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::admin::api::{Finding, Severity, Text, Upstream};
-use crate::clock::now_millis;
 use crate::fuses;
 use crate::history::{self, Wanted};
 use crate::pairs::Pairs;
@@ -41,6 +40,8 @@ pub struct Patient<'a> {
     pub data_dir: &'a Path,
     /// For how long it has been served.
     pub up: Duration,
+    /// The time of day, in milliseconds since 1970.
+    pub now_ms: u64,
     /// The master that it follows, if it is a replica.
     pub upstream: Option<Upstream>,
 }
@@ -79,18 +80,19 @@ fn room(patient: &Patient<'_>, found: &mut Vec<Finding>) -> Result<(), StoreErro
         let text = format!("the store uses {percent} % of its {size} octets");
         found.push(finding(severity, "map", text, "raise store.map_size and restart"));
     }
-    if let Ok(disk) = rustix::fs::statvfs(patient.data_dir) {
-        let octets = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-        let (free, all) = (octets(disk.f_bavail), octets(disk.f_blocks));
-        // What the tables take is written anew when a backup is made beside them.
-        let low = free < all / 20 || free < used;
-        if low {
-            let severity = if free < 64 << 20 { Severity::Alarm } else { Severity::Warning };
-            let text = format!("{free} octets are free on the disk of the data directory");
-            found.push(finding(severity, "disk", text, "make room, before changes are refused"));
-        }
-    }
+    found.extend(patient.store.disk().and_then(|(free, all)| disk(free, all, used)));
     Ok(())
+}
+
+/// So many octets are free, of so many, on a disk where the tables take so many.
+fn disk(free: u64, all: u64, used: u64) -> Option<Finding> {
+    // What the tables take is written anew when a backup is made beside them.
+    if free >= all / 20 && free >= used {
+        return None;
+    }
+    let severity = if free < 64 << 20 { Severity::Alarm } else { Severity::Warning };
+    let text = format!("{free} octets are free on the disk of the data directory");
+    Some(finding(severity, "disk", text, "make room, before changes are refused"))
 }
 
 fn upstream(patient: &Patient<'_>, found: &mut Vec<Finding>) {
@@ -168,7 +170,7 @@ fn pairs(patient: &Patient<'_>, found: &mut Vec<Finding>) {
 fn reservations(patient: &Patient<'_>, found: &mut Vec<Finding>) -> Result<(), StoreError> {
     let stale = u64::try_from(STALE.as_millis()).unwrap_or(u64::MAX);
     let (mut all, mut subjects) = (0_u64, Vec::new());
-    history::reservations(patient.store, stale, now_millis(), |one| {
+    history::reservations(patient.store, stale, patient.now_ms, |one| {
         all += 1;
         if subjects.len() < SHOWN {
             subjects.push(one.mailbox);
@@ -185,14 +187,15 @@ fn reservations(patient: &Patient<'_>, found: &mut Vec<Finding>) -> Result<(), S
 
 /// Names that were taken over more than once lately.
 fn claimants(patient: &Patient<'_>, found: &mut Vec<Finding>) -> Result<(), StoreError> {
-    let since = now_millis().saturating_sub(u64::try_from(LATELY.as_millis()).unwrap_or(u64::MAX));
+    let since = patient.now_ms.saturating_sub(u64::try_from(LATELY.as_millis()).unwrap_or(u64::MAX));
     let mut takeovers: BTreeMap<_, u32> = BTreeMap::new();
     let wanted = Wanted { takeovers: true, ..Wanted::default() };
     history::journal(patient.store, &wanted, None, |entry| {
-        if takeovers.len() < COUNTED || takeovers.contains_key(&entry.mailbox) {
+        let lately = entry.at_ms >= since;
+        if lately && (takeovers.len() < COUNTED || takeovers.contains_key(&entry.mailbox)) {
             *takeovers.entry(entry.mailbox).or_default() += 1;
         }
-        Ok::<_, StoreError>(entry.at_ms >= since)
+        Ok::<_, StoreError>(lately)
     })?;
     let twice: Vec<_> = takeovers.into_iter().filter(|(_, times)| *times > 1).map(|(name, _)| name).collect();
     if !twice.is_empty() {
@@ -246,7 +249,7 @@ fn silent(patient: &Patient<'_>, held: &[Occupied], found: &mut Vec<Finding>) ->
     let servers = places::servers(held);
     let heard = patient.pairs.last_heard();
     let changed = history::last_changes(patient.store, servers.keys().copied())?;
-    let since = now_millis().saturating_sub(u64::try_from(SILENT.as_millis()).unwrap_or(u64::MAX));
+    let since = patient.now_ms.saturating_sub(u64::try_from(SILENT.as_millis()).unwrap_or(u64::MAX));
     for server in servers.into_keys() {
         let spoke = heard.get(server).is_some_and(|ago| *ago < SILENT);
         let changed = changed.get(server).is_some_and(|at| *at >= since);

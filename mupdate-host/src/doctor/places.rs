@@ -22,6 +22,7 @@ pub(super) fn servers(held: &[Occupied]) -> BTreeMap<&[u8], u64> {
 
 pub(super) fn examine(held: &[Occupied], found: &mut Vec<Finding>) {
     let servers = servers(held);
+    unlikely(&servers, found);
     let mut by_first: BTreeMap<Vec<u8>, (&[u8], u64)> = BTreeMap::new();
     for (&server, &names) in &servers {
         let largest = by_first.entry(first_label(server)).or_insert((server, names));
@@ -58,6 +59,22 @@ pub(super) fn examine(held: &[Occupied], found: &mut Vec<Finding>) {
             found.push(Finding { subjects, ..finding(Severity::Note, "no-partition", text, advice) });
         }
     }
+}
+
+/// Servers that are called what no host can be called: frontends cannot connect to them.
+fn unlikely(servers: &BTreeMap<&[u8], u64>, found: &mut Vec<Finding>) {
+    for (server, names) in servers.iter().filter(|(server, _)| !could_be_a_host(server)) {
+        let text = format!("{} has {names} names, and cannot be a host", server.escape_ascii());
+        let advice = "see with the journal who has said so, and undo it";
+        let subjects = vec![(*server).into()];
+        found.push(Finding { subjects, ..finding(Severity::Warning, "odd-servers", text, advice) });
+    }
+}
+
+/// A host's name, or an address. Underscores are forbidden there, and used.
+fn could_be_a_host(server: &[u8]) -> bool {
+    let allowed = |octet: &u8| octet.is_ascii_alphanumeric() || b".-_:[]".contains(octet);
+    !server.is_empty() && server.len() <= 255 && server.iter().all(allowed)
 }
 
 /// What stands before the first dot, in small letters.

@@ -3,6 +3,7 @@ use mupdate_proto::{Acl, Location, MailboxName, ServerName};
 use tempfile::TempDir;
 
 use super::*;
+use crate::clock::now_millis;
 use crate::fuses::FuseBox;
 use crate::pairs::{PairSettings, Said};
 use crate::store::StoreOptions;
@@ -34,7 +35,7 @@ fn say(store: &Store, actions: &[Action]) {
 }
 
 fn checks(dir: &TempDir, store: &Store, pairs: &Pairs, up: Duration) -> Vec<(Severity, String, Vec<String>)> {
-    let patient = Patient { store, pairs, data_dir: dir.path(), up, upstream: None };
+    let patient = Patient { store, pairs, data_dir: dir.path(), up, now_ms: now_millis(), upstream: None };
     let found = examine(&patient).expect("readable");
     assert!(found.windows(2).all(|two| two[0].severity >= two[1].severity), "the worst is first");
     let subjects =
@@ -65,6 +66,7 @@ fn each_complaint_is_found() {
     }
     say(&store, &[activate("slip", "be1!p", acl), activate("case", "BE1.example.org!p", acl)]);
     say(&store, &[activate("none", "be1.example.org!", acl), activate("odd", "be3!p", "lrs")]);
+    say(&store, &[activate("host", "be\u{1b}[2J!p", acl)]);
     say(
         &store,
         &[activate("both", "be3!p", acl), activate("both", "be4!p", acl), activate("both", "be3!p", acl)],
@@ -83,6 +85,7 @@ fn each_complaint_is_found() {
         warned("claimants", &["both"]),
         warned("acls", &["odd"]),
         warned("orders", &["be3"]),
+        warned("odd-servers", &["be\u{1b}[2J"]),
         warned("odd-servers", &["BE1.example.org", "be1.example.org"]),
         warned("odd-servers", &["be1", "be1.example.org"]),
         (Severity::Note, "no-partition".to_owned(), vec!["be1.example.org".to_owned()]),
@@ -95,6 +98,39 @@ fn each_complaint_is_found() {
     pairs.declare(&PairSettings { members, ..PairSettings::default() });
     expected.insert(1, warned("pairs", &["be9"]));
     assert_eq!(checks(&dir, &store, &pairs, 2 * AWAITED), expected);
+}
+
+/// What takes an hour, a day or a week to become a fault is made by a clock that is so much later.
+#[test]
+fn what_is_old_is_found() {
+    let (dir, store) = open(16 << 20);
+    say(
+        &store,
+        &[
+            Action::Reserve {
+                mailbox: MailboxName::new("half").expect("legal"),
+                location: Location::new("be1!p").expect("legal"),
+            },
+            activate("both", "be1!p", "x\tl\t"),
+            activate("both", "be2!p", "x\tl\t"),
+            activate("both", "be1!p", "x\tl\t"),
+        ],
+    );
+    let pairs = Pairs::default();
+    let at = |later: Duration| {
+        let now_ms = now_millis() + u64::try_from(later.as_millis()).expect("it is not so long");
+        let patient =
+            Patient { store: &store, pairs: &pairs, data_dir: dir.path(), up: later, now_ms, upstream: None };
+        let found = examine(&patient).expect("readable");
+        let found = found.iter().filter(|finding| finding.check != "disk");
+        found.map(|finding| format!("{}: {:?}", finding.check, finding.subjects)).collect::<Vec<_>>()
+    };
+    let claimants = "claimants: [\"both\"]";
+    assert_eq!(at(Duration::ZERO), [claimants]);
+    assert_eq!(at(STALE + Duration::from_secs(1)), ["stale-reservations: [\"half\"]", claimants]);
+    assert_eq!(at(LATELY + Duration::from_secs(1)), ["stale-reservations: [\"half\"]"]);
+    let week = at(SILENT + Duration::from_secs(1));
+    assert_eq!(week, ["stale-reservations: [\"half\"]", "silent: [\"be1\"]"]);
 }
 
 #[test]
@@ -123,7 +159,17 @@ fn pairs_that_are_not_in_step_are_found() {
 }
 
 #[test]
-fn a_full_map_and_an_old_reservation_are_found() {
+fn a_disk_with_little_room_is_found() {
+    const GIB: u64 = 1 << 30;
+    let severity = |free, all, used| disk(free, all, used).map(|finding| finding.severity);
+    assert_eq!(severity(10 * GIB, 100 * GIB, GIB), None);
+    assert_eq!(severity(4 * GIB, 100 * GIB, GIB), Some(Severity::Warning), "of a large disk a twentieth");
+    assert_eq!(severity(10 * GIB, 100 * GIB, 11 * GIB), Some(Severity::Warning), "no room for a backup");
+    assert_eq!(severity(GIB / 32, 100 * GIB, 0), Some(Severity::Alarm));
+}
+
+#[test]
+fn a_full_map_is_found() {
     let (dir, store) = open(1 << 20);
     let acl = format!("{}\tlrs\t", "x".repeat(3000));
     for number in 0..250 {
