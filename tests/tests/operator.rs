@@ -39,12 +39,19 @@ fn post(daemon: &Daemon, target: &str, body: &Value) -> (u16, Value) {
     (answer.status, answer.json())
 }
 
+/// Pairs hear of a change when it has been answered. What else the writer is asked comes after that.
+fn pairs(daemon: &Daemon) -> Value {
+    let (status, said) = post(daemon, "/v1/drain", &json!({ "server": "nobody", "draining": false }));
+    assert_eq!(status, 200, "{said}");
+    admin(daemon).get("/v1/pairs").json()
+}
+
 fn a_pair_is_seen_before_and_after_a_failover(kind: Kind) {
     let daemon = Daemon::start(kind, PAIR);
     let (mut one, mut two) = (login(&daemon, "one"), login(&daemon, "two"));
-    assert_eq!(admin(&daemon).get("/v1/pairs").json()[0]["silent"], json!(["one", "two"]));
+    assert_eq!(pairs(&daemon)[0]["silent"], json!(["one", "two"]));
     one.activate("user.first", "backenda!p", "a\tlrs\t").expect("it may");
-    let pair = &admin(&daemon).get("/v1/pairs").json()[0];
+    let pair = &pairs(&daemon)[0];
     assert_eq!((&pair["silent"], &pair["blind"]), (&json!(["two"]), &Value::Null), "{pair}");
     two.activate("user.first", "backenda!p", "a\tlrs\t").expect("it may");
     for name in ["user.a", "user.b"] {
@@ -54,7 +61,7 @@ fn a_pair_is_seen_before_and_after_a_failover(kind: Kind) {
         }
     }
     one.activate("user.late", "backenda!p", "a\tlrs\t").expect("it may");
-    let seen = admin(&daemon).get("/v1/pairs").json();
+    let seen = pairs(&daemon);
     let pair = &seen[0];
     assert_eq!((&pair["server"], &pair["declared"]), (&json!("backenda"), &json!(true)), "{seen}");
     assert_eq!((&pair["speakers"][0]["user"], &pair["speakers"][0]["leads"]), (&json!("one"), &json!(true)));
@@ -65,7 +72,7 @@ fn a_pair_is_seen_before_and_after_a_failover(kind: Kind) {
     two.activate("user.new", "backenda!p", "a\tlrs\t").expect("it may");
     let line = daemon.wait_for_log("another member of a pair leads now");
     assert!(line.contains("two") && line.contains("unechoed=1"), "{line}");
-    let pair = &admin(&daemon).get("/v1/pairs").json()[0];
+    let pair = &pairs(&daemon)[0];
     assert_eq!((&pair["speakers"][0]["user"], &pair["left"]), (&json!("two"), &json!(1)), "{pair}");
     assert!(pair["lead_changed_ms"].is_u64());
     login(&daemon, "murder").activate("user.x", "backenda!p", "x").expect("it may");
@@ -75,7 +82,7 @@ fn a_pair_is_seen_before_and_after_a_failover(kind: Kind) {
     two.delete("user.a").expect("it may");
     two.activate("user.a", "backenda!p", "a\tlrs\t").expect("it may");
     one.delete("user.a").expect("it may");
-    let pair = &admin(&daemon).get("/v1/pairs").json()[0];
+    let pair = &pairs(&daemon)[0];
     assert_eq!(pair["late_deletions"], json!(1), "{pair}");
     let page = admin(&daemon).get("/metrics").text();
     for sample in [
