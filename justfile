@@ -38,6 +38,8 @@ fmt:
 # Lints, with warnings denied.
 clippy:
     cargo clippy --workspace --all-targets --locked -- -D warnings
+    @# These are run by name only, and so they have to be named here.
+    cargo clippy -p mupdate-tests --test interop --test hostile --test torture --locked -- -D warnings
 
 # Build the documentation, with warnings denied.
 doc:

@@ -9,6 +9,7 @@
 //!
 //! `cargo test --release -p mupdate-tests --test hostile -- bomb` runs the scenarios that have `bomb` in their names;
 //! `--report-only` shows the table and never fails for being slow; `--seconds 10` measures longer.
+#![expect(clippy::disallowed_methods, reason = "loads have a pace, and measurements take their time")]
 
 mod control;
 mod honest;

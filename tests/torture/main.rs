@@ -4,6 +4,10 @@
 //! machine can have. What needs root says so where it is skipped. Mounts are made in a namespace of its own.
 //!
 //! `cargo test --release -p mupdate-tests --test torture -- --rounds 100 --seed 7 --daemon mupdated disk_full`
+#![expect(
+    clippy::disallowed_methods,
+    reason = "kills come at random moments, and some measurements take a second"
+)]
 
 mod crashes;
 mod faults;

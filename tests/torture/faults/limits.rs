@@ -11,6 +11,7 @@ use std::{
 use mupdate_tests::{
     client::{Client, ClientError},
     daemon::{DEADLINE, Daemon, Kind},
+    shim::Call,
 };
 use rustix::{
     io::Errno,
@@ -18,7 +19,7 @@ use rustix::{
 };
 
 use super::{login, shimmed};
-use crate::{sandbox::Group, shim::Call};
+use crate::sandbox::Group;
 
 /// Hundredths of a second of a processor that the process has used.
 fn processor_time(daemon: &Daemon) -> u64 {
