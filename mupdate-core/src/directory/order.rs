@@ -284,6 +284,18 @@ mod tests {
     }
 
     #[test]
+    fn every_octet_of_a_key_is_turned_back() {
+        let legal = || (1..=u8::MAX).filter(|octet| !b"\r\n".contains(octet));
+        for octet in legal() {
+            assert_eq!(plain_octet_of_name(plain_octet(octet)), octet);
+            assert_eq!(domain_octet_of_name(domain_octet(octet)), octet);
+        }
+        assert_eq!(plain_octet_of_name(DOMAIN_END), b'!');
+        let (to_key, to_name) = (table(false), table(true));
+        assert!(legal().all(|octet| to_name[usize::from(to_key[usize::from(octet)])] == octet));
+    }
+
+    #[test]
     fn no_two_octets_of_names_become_one() {
         for octet_of_key in [plain_octet, domain_octet] {
             let legal = (1..=u8::MAX).filter(|octet| !b"\r\n".contains(octet));
