@@ -12,6 +12,7 @@
 //! - [`http`]: a client of the admin interface;
 //! - [`history`]: what clients know, and whether what is found afterwards can be;
 //! - [`load`]: clients that put a daemon under load until it ends;
+//! - [`powercut`]: what power cuts leave of a store, and what it has to hold then;
 //! - [`preload`]: directories that are full from the start;
 //! - [`shim`]: faults under a daemon, on demand;
 //! - [`notify`]: a service manager, as far as a daemon sees of it.
@@ -25,6 +26,7 @@ pub mod http;
 pub mod load;
 pub mod notify;
 pub mod player;
+pub mod powercut;
 pub mod preload;
 pub mod script;
 pub mod shim;

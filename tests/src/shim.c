@@ -1,15 +1,17 @@
-/* Faults on demand, for a daemon that is started with LD_PRELOAD.
+/* Faults on demand, for a program that is started with LD_PRELOAD.
  *
- * MUPDATE_SHIM names a file of numbers (see `enum slot`, and shim.rs, which writes it), MUPDATE_SHIM_DATA the data file
- * whose calls are looked at. MUPDATE_SHIM_JOURNAL, if it is there, names a file to which every write and every sync of
- * the data file goes: what a power cut can have left is made from it.
+ * MUPDATE_SHIM names a file of numbers (see `enum slot`, and shim.rs, which writes it), MUPDATE_SHIM_DIR the data
+ * directory whose files are looked at. MUPDATE_SHIM_JOURNAL, if it is there, names a file to which every write and every
+ * sync of them goes: what a power cut can have left is made from it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,29 +23,48 @@
 
 /* The numbers in the file: shim.rs has the same list. */
 enum slot {
-	FAIL,    /* which calls fail, a sum of `enum call` */
-	SKIP,    /* so many of these calls succeed before */
-	TIMES,   /* so many fail then; negative: all */
-	ERROR,   /* their errno; 0: half of the octets are written */
-	DELAY,   /* microseconds that a sync takes longer */
-	OFFSET,  /* seconds that the wall clock is wrong */
-	PHASE,   /* out: what the writer is at */
-	SYNCS,   /* out: syncs that have ended */
-	FAILED,  /* out: calls that have failed */
+	FAIL,         /* which calls fail, a sum of `enum call` */
+	SKIP,         /* so many of these calls succeed before */
+	TIMES,        /* so many fail then; negative: all */
+	ERROR,        /* their errno; 0: half of the octets are written */
+	DELAY,        /* microseconds that a sync takes longer */
+	SETTLE_DELAY, /* the same, for syncs of who is not the writer */
+	OFFSET,       /* seconds that the wall clock is wrong */
+	PHASE,        /* out: what the writer is at */
+	SETTLING,     /* out: somebody else syncs */
+	SYNCS,        /* out: syncs of the writer that have ended */
+	SETTLED,      /* out: syncs of others that have ended */
+	FAILED,       /* out: calls that have failed */
 	SLOTS
 };
 
-enum call { WRITE = 1, META = 2, SYNC = 4, THREAD = 8 };
+enum call { WRITE = 1, META = 2, SYNC = 4, THREAD = 8, LOG_WRITE = 16, LOG_SYNC = 32 };
 enum phase { IDLE, WRITING, SYNCING, COMMITTING };
-enum record { R_WRITE = 1, R_META, R_SYNCED, R_COMMITTED };
 
-/* LMDB's first two pages are where a transaction becomes the current one. */
+/* The journal's: powercut/journal.rs has the same lists. */
+enum record {
+	R_WRITE = 1, /* a write begins: where, and its octets */
+	R_WRITTEN,   /* this thread's write has ended: how many octets were taken */
+	R_THROUGH,   /* as R_WRITTEN, and they are on the disk: the descriptor syncs each write */
+	R_SYNC,      /* a sync begins */
+	R_SYNCED     /* this thread's sync has ended */
+};
+enum file { NONE, DATA, LOG, FOLDER, FILES };
+
+/* LMDB's first two pages are where a transaction becomes the current one, and the log's first are its two headers. */
 #define META_END (2 * 4096)
+#define HEADERS_END (2 * 8192)
 
 static _Atomic int64_t none[SLOTS];
 static _Atomic int64_t *slots = none;
-static const char *data_path;
+static char paths[FILES][PATH_MAX];
 static int journal = -1;
+
+/* The thread that wrote a page or a record last. */
+static _Atomic uint32_t writer;
+
+/* What this thread wrote last needs nothing but a sync: then the writer is at nothing. */
+static __thread int last;
 
 #define REAL(name) ({ \
 	static __typeof__(&name) real; \
@@ -52,7 +73,7 @@ static int journal = -1;
 
 __attribute__((constructor)) static void begin(void)
 {
-	const char *path = getenv("MUPDATE_SHIM");
+	const char *path = getenv("MUPDATE_SHIM"), *dir = getenv("MUPDATE_SHIM_DIR");
 	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
 	void *map = MAP_FAILED;
 	if (fd >= 0)
@@ -64,17 +85,33 @@ __attribute__((constructor)) static void begin(void)
 	}
 	close(fd);
 	slots = map;
-	data_path = getenv("MUPDATE_SHIM_DATA");
+	if (dir) {
+		snprintf(paths[DATA], PATH_MAX, "%s/data.mdb", dir);
+		snprintf(paths[LOG], PATH_MAX, "%s/redo.log", dir);
+		snprintf(paths[FOLDER], PATH_MAX, "%s", dir);
+	}
 	path = getenv("MUPDATE_SHIM_JOURNAL");
 	if (path)
 		journal = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 }
 
-static int is_data(int fd)
+static enum file file_of(int fd)
 {
 	struct stat is, wanted;
-	return data_path && fstat(fd, &is) == 0 && S_ISREG(is.st_mode) && stat(data_path, &wanted) == 0 &&
-	       is.st_ino == wanted.st_ino && is.st_dev == wanted.st_dev;
+	if (!*paths[DATA] || fstat(fd, &is) != 0 || !(S_ISREG(is.st_mode) || S_ISDIR(is.st_mode)))
+		return NONE;
+	for (enum file file = DATA; file < FILES; file++)
+		if (stat(paths[file], &wanted) == 0 && is.st_ino == wanted.st_ino && is.st_dev == wanted.st_dev)
+			return file;
+	return NONE;
+}
+
+static uint32_t this_thread(void)
+{
+	static __thread uint32_t id;
+	if (!id)
+		id = gettid();
+	return id;
 }
 
 /* Does this call fail? */
@@ -92,13 +129,15 @@ static int fails(enum call call)
 	return 1;
 }
 
-static void record(enum record kind, const struct iovec *iov, int n, off_t at)
+static void record(enum record kind, enum file file, const struct iovec *iov, int n, off_t at)
 {
-	struct { uint32_t kind, length; uint64_t at; } head = { kind, 0, at };
+	struct { uint32_t kind, file, thread, length; uint64_t at; } head = { kind, file, this_thread(), 0, at };
 	struct iovec all[1 + 64];
 	if (journal < 0)
 		return;
-	for (int i = 0; i < n && i < 64; i++) {
+	if (n > 64)
+		abort();
+	for (int i = 0; i < n; i++) {
 		all[1 + i] = iov[i];
 		head.length += iov[i].iov_len;
 	}
@@ -107,43 +146,73 @@ static void record(enum record kind, const struct iovec *iov, int n, off_t at)
 	(void)!REAL(writev)(journal, all, 1 + n);
 }
 
-/* A write to the data file: what it returns when it fails, -2 when it may go on. */
-static ssize_t before_write(int fd, const struct iovec *iov, int n, off_t at)
+/* A write to one of the files: how many octets of it are to be tried, or -1. Nothing is recorded if that is all. */
+static ssize_t before_write(enum file file, const struct iovec *iov, int n, off_t at)
 {
 	size_t length = 0;
-	int meta = at < META_END;
+	int meta = file == DATA && at < META_END, header = file == LOG && at < HEADERS_END;
+	const char *octets = iov[0].iov_base;
 	for (int i = 0; i < n; i++)
 		length += iov[i].iov_len;
-	slots[PHASE] = meta ? COMMITTING : WRITING;
-	if (fails(meta ? META : WRITE)) {
+	/* A header belongs to no commit, and a record that is taken back ends one. */
+	last = header || (file == LOG && iov[0].iov_len >= 8 && !memcmp(octets, "\0\0\0\0\0\0\0", 8));
+	if (!header) {
+		slots[PHASE] = meta ? COMMITTING : WRITING;
+		writer = this_thread();
+	}
+	if (fails(file == LOG ? LOG_WRITE : meta ? META : WRITE)) {
 		if (slots[ERROR]) {
 			errno = slots[ERROR];
 			return -1;
 		}
-		return REAL(pwrite)(fd, iov[0].iov_base, iov[0].iov_len / 2, at);
+		length = iov[0].iov_len / 2;
+		record(R_WRITE, file, &(struct iovec){ iov[0].iov_base, length }, 1, at);
+		return length;
 	}
-	record(meta ? R_META : R_WRITE, iov, n, at);
-	return -2;
+	record(R_WRITE, file, iov, n, at);
+	return length;
 }
 
-static ssize_t after_write(ssize_t result, off_t at)
+static ssize_t after_write(int fd, enum file file, ssize_t result, off_t at)
 {
-	if (result >= 0 && at < META_END) {
-		record(R_COMMITTED, NULL, 0, 0);
-		slots[PHASE] = IDLE;
+	if (result >= 0) {
+		int through = fcntl(fd, F_GETFL) & O_DSYNC;
+		record(through ? R_THROUGH : R_WRITTEN, file, NULL, 0, result);
+		if (file == DATA && at < META_END)
+			slots[PHASE] = IDLE;
 	}
 	return result;
 }
 
+static size_t length_of(const struct iovec *iov, int n)
+{
+	size_t length = 0;
+	for (int i = 0; i < n; i++)
+		length += iov[i].iov_len;
+	return length;
+}
+
+/* The rest of every call that writes: `whole` is it, and only part of it is a pwrite. */
+#define WRITES(at, whole) \
+	do { \
+		off_t from = (at); \
+		ssize_t length = before_write(file, iov, n, from); \
+		if (length < 0) \
+			return length; \
+		if ((size_t)length < length_of(iov, n)) \
+			return after_write(fd, file, REAL(pwrite)(fd, iov[0].iov_base, length, from), from); \
+		return after_write(fd, file, (whole), from); \
+	} while (0)
+
 #define ONE_WRITE(name, offset_type) \
-	ssize_t name(int fd, const void *data, size_t length, offset_type at) \
+	ssize_t name(int fd, const void *data, size_t octets, offset_type at) \
 	{ \
-		struct iovec iov = { (void *)data, length }; \
-		ssize_t failed; \
-		if (!is_data(fd)) \
-			return REAL(name)(fd, data, length, at); \
-		failed = before_write(fd, &iov, 1, at); \
-		return failed != -2 ? failed : after_write(REAL(name)(fd, data, length, at), at); \
+		enum file file = file_of(fd); \
+		struct iovec iov[1] = { { (void *)data, octets } }; \
+		int n = 1; \
+		if (file == NONE) \
+			return REAL(name)(fd, data, octets, at); \
+		WRITES(at, REAL(name)(fd, data, octets, at)); \
 	}
 ONE_WRITE(pwrite, off_t)
 ONE_WRITE(pwrite64, off64_t)
@@ -151,42 +220,71 @@ ONE_WRITE(pwrite64, off64_t)
 #define MANY_WRITE(name, offset_type) \
 	ssize_t name(int fd, const struct iovec *iov, int n, offset_type at) \
 	{ \
-		ssize_t failed; \
-		if (!is_data(fd)) \
+		enum file file = file_of(fd); \
+		if (file == NONE) \
 			return REAL(name)(fd, iov, n, at); \
-		failed = before_write(fd, iov, n, at); \
-		return failed != -2 ? failed : after_write(REAL(name)(fd, iov, n, at), at); \
+		WRITES(at, REAL(name)(fd, iov, n, at)); \
 	}
 MANY_WRITE(pwritev, off_t)
 MANY_WRITE(pwritev64, off64_t)
 
 ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	off_t at;
-	ssize_t failed;
-	if (!is_data(fd))
+	enum file file = file_of(fd);
+	if (file == NONE)
 		return REAL(writev)(fd, iov, n);
-	at = lseek(fd, 0, SEEK_CUR);
-	failed = before_write(fd, iov, n, at);
-	return failed != -2 ? failed : after_write(REAL(writev)(fd, iov, n), at);
+	WRITES(lseek(fd, 0, SEEK_CUR), REAL(writev)(fd, iov, n));
+}
+
+ssize_t write(int fd, const void *data, size_t octets)
+{
+	enum file file = file_of(fd);
+	struct iovec iov[1] = { { (void *)data, octets } };
+	int n = 1;
+	if (file == NONE)
+		return REAL(write)(fd, data, octets);
+	WRITES(lseek(fd, 0, SEEK_CUR), REAL(write)(fd, data, octets));
+}
+
+/* A name that changes would have to be in the journal too. */
+int rename(const char *from, const char *to)
+{
+	if (*paths[DATA] && (!strcmp(to, paths[DATA]) || !strcmp(to, paths[LOG])))
+		abort();
+	return REAL(rename)(from, to);
 }
 
 static int syncs(int fd, int (*real)(int))
 {
-	int result;
-	if (!is_data(fd))
+	enum file file = file_of(fd);
+	int result, of_the_writer = !writer || writer == this_thread();
+	if (file == NONE)
 		return real(fd);
-	slots[PHASE] = SYNCING;
-	if (slots[DELAY] > 0)
-		usleep(slots[DELAY]);
-	if (fails(SYNC)) {
-		errno = slots[ERROR];
-		return -1;
+	record(R_SYNC, file, NULL, 0, 0);
+	if (file != FOLDER) {
+		if (of_the_writer)
+			slots[PHASE] = SYNCING;
+		else
+			slots[SETTLING] = 1;
+		if (slots[DELAY] > 0)
+			usleep(slots[DELAY]);
+		if (!of_the_writer && slots[SETTLE_DELAY] > 0)
+			usleep(slots[SETTLE_DELAY]);
+		if (fails(file == LOG ? LOG_SYNC : SYNC)) {
+			errno = slots[ERROR];
+			return -1;
+		}
 	}
 	result = real(fd);
 	if (result == 0) {
-		record(R_SYNCED, NULL, 0, 0);
-		slots[SYNCS]++;
+		record(R_SYNCED, file, NULL, 0, 0);
+		if (file == FOLDER)
+			return result;
+		if (of_the_writer && file == LOG && last)
+			slots[PHASE] = IDLE;
+		slots[of_the_writer ? SYNCS : SETTLED]++;
+		if (!of_the_writer)
+			slots[SETTLING] = 0;
 	}
 	return result;
 }

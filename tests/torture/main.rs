@@ -11,7 +11,6 @@
 
 mod crashes;
 mod faults;
-mod power;
 mod sandbox;
 
 use std::process::ExitCode;

@@ -55,7 +55,7 @@ pub fn read_only_disk(kind: Kind) {
 /// A write comes to an early end though the disk is not full: that is a broken disk.
 pub fn write_cut_short(kind: Kind) {
     let (mut daemon, shim) = shimmed(kind, "");
-    let (code, said) = broken_under_load(&mut daemon, 200, || shim.write_short(), || shim.mend());
+    let (code, said) = broken_under_load(&mut daemon, 200, || shim.write_short(Call::Write), || shim.mend());
     assert_eq!(code, Some(74), "{said}");
 }
 
