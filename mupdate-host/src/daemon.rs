@@ -121,7 +121,7 @@ fn serve_until_stopped<R: Runtime>(
     let (service, first_user) =
         Service::open(config, capacity, dying(serve.program, Arc::clone(&files)), manager.progress())?;
     service.metrics.set_program(serve.program);
-    let counts = service.store.counts().map_err(|error| unreadable(&error))?;
+    let names = service.store.census().map_err(|error| unreadable(&error))?.all();
     runtime.serve(&service, sockets).map_err(|error| no_means("start serving", &error))?;
     let about = Admin {
         service: Arc::clone(&service),
@@ -139,8 +139,8 @@ fn serve_until_stopped<R: Runtime>(
         version = env!("CARGO_PKG_VERSION"),
         listen = addresses.join(" "),
         data_dir = %config.data_dir.display(),
-        mailboxes = counts.active,
-        reservations = counts.reserved,
+        mailboxes = names.active,
+        reservations = names.reserved,
         policy = %config.policy,
         "{} serves as {}", serve.program, config.server_name
     );

@@ -11,7 +11,7 @@ use mupdate_core::directory::{Record, Revision, State};
 use mupdate_core::server::Scope;
 use mupdate_host::admin::api::Deed;
 use mupdate_host::store::journal::{Entry, LONGEST};
-use mupdate_host::store::{Store, StoreOptions};
+use mupdate_host::store::{ServerCounts, Store, StoreOptions};
 use mupdate_proto::Acl;
 use tempfile::TempDir;
 
@@ -186,8 +186,9 @@ fn a_store_of_the_format_before_is_taken_over_whole() {
     for _ in 0..2 {
         let store = open(&dir);
         assert_eq!(store.revision().expect("readable"), 12);
-        let counts = store.counts().expect("readable");
-        assert_eq!((counts.active, counts.reserved, counts.locations, counts.tombstones), (4, 1, 2, 1));
+        let census = store.census().expect("readable");
+        assert_eq!(census.all(), ServerCounts { active: 4, reserved: 1 });
+        assert_eq!((census.locations, census.tombstones), (2, 1));
         let names = common::names(&walk(&store, Scope::All, 10));
         assert_eq!(names, ["user.r", "user.u0", "user.u1", "user.u2", "user.u4"]);
         let line = (b"user.u4".to_vec(), b"be1!p".to_vec(), Some(b"u4 lrswipkxtecda ".to_vec()));

@@ -13,7 +13,7 @@ use mupdate_host::authority::Local;
 use mupdate_host::feeds::Feeds;
 use mupdate_host::history::{carry_out, plan};
 use mupdate_host::inbox::Inbox;
-use mupdate_host::store::{Store, StoreOptions};
+use mupdate_host::store::{ServerCounts, Store, StoreOptions};
 use mupdate_host::writer::{Job, Operated, Operation, Origin, Writer, WriterOptions};
 
 fn writer(store: &Store) -> (Writer, Arc<Feeds>) {
@@ -63,8 +63,7 @@ fn a_plan_is_carried_out_but_for_what_has_changed() {
     carry_out(&writer, &mut plan, &operator()).expect("nothing is in the way");
     let left = [(name("d"), "it has been changed since the plan was made".to_owned())];
     assert_eq!((plan.changes.len(), &plan.left[..]), (2, &left[..]), "others do not matter");
-    let counts = store.counts().expect("readable");
-    assert_eq!((counts.active, counts.reserved), (2, 2));
+    assert_eq!(store.census().expect("readable").all(), ServerCounts { active: 2, reserved: 2 });
     let entry = store.journal_entry(10).expect("readable").expect("it is there");
     assert_eq!((entry.deed, entry.user.as_str(), entry.before), (Deed::Undo, "operator", None));
     let state = State::Active(mupdate_proto::Acl::new("2"));

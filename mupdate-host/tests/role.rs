@@ -191,7 +191,7 @@ fn a_master_is_demoted_and_comes_back_by_force() {
     service.promote(true).expect("forced");
     assert_eq!((service.role(), reserve(&service, "user.mine")), (Role::Master, TAKEN));
     assert_eq!(
-        service.store.counts().expect("readable").reserved,
+        service.store.census().expect("readable").all().reserved,
         1,
         "nothing was taken over from a replica"
     );

@@ -10,7 +10,7 @@ use mupdate_core::directory::{Action, Batch, Filter, MemoryView, Order, Policy, 
 use mupdate_core::server::{Finish, Scope};
 use mupdate_host::feeds::Feeds;
 use mupdate_host::inbox::Inbox;
-use mupdate_host::store::{Counts, Orders, Store, StoreOptions};
+use mupdate_host::store::{Census, Orders, Store, StoreOptions};
 use mupdate_proto::{Acl, MailboxName};
 use proptest::prelude::*;
 
@@ -121,19 +121,20 @@ fn compare(store: &Store, model: &MemoryView, limit: usize) {
         let covered = expected(model, Order::V36, |record| servers.contains(record.location.server()));
         assert_eq!(walk(store, Scope::Servers(servers.clone()), limit), covered, "servers {servers:?}");
     }
-    let active = |record: &&Record| matches!(record.state, State::Active(_));
     let locations: BTreeSet<_> = model.records().values().map(|record| &record.location).collect();
-    let counts = store.counts().expect("readable");
-    let all = model.records().len() as u64;
-    let actives = model.records().values().filter(active).count() as u64;
-    let known = Counts {
-        active: actives,
-        reserved: all - actives,
-        locations: locations.len() as u64,
-        tombstones: counts.tombstones,
-    };
-    assert_eq!(counts, known);
-    assert!(counts.tombstones <= 5);
+    let census = store.census().expect("readable");
+    let mut known =
+        Census { locations: locations.len() as u64, tombstones: census.tombstones, ..Census::default() };
+    for Record { location, state } in model.records().values() {
+        let counts = known.servers.entry(location.server().to_vec()).or_default();
+        match state {
+            State::Active(_) => counts.active += 1,
+            State::Reserved => counts.reserved += 1,
+        }
+    }
+    assert_eq!(census, known);
+    assert_eq!(store.names().expect("readable"), model.records().len() as u64);
+    assert!(census.tombstones <= 5);
 }
 
 /// A copy of the directory that is kept by a feed agrees with the directory.

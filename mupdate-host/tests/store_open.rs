@@ -9,7 +9,9 @@ use std::path::Path;
 use common::{activate, apply, change, delete, find, name, open, options, reserve, server, store, walk};
 use mupdate_core::directory::{Action, Batch, Order, Policy, Speaker};
 use mupdate_core::server::Scope;
-use mupdate_host::store::{CommitError, Found, Obstacle, OpenError, Store, StoreError, StoreOptions};
+use mupdate_host::store::{
+    CommitError, Found, Obstacle, OpenError, ServerCounts, Store, StoreError, StoreOptions,
+};
 use tempfile::TempDir;
 
 /// Every file of a directory, and what is in it.
@@ -33,9 +35,9 @@ fn everything_is_there_after_a_restart() {
     txn.set_client(b"frontend", 3).expect("there is room");
     txn.set_order(&server("be1"), Order::Dot).expect("there is room");
     txn.commit().expect("there is room");
-    let (revision, counts, rows) = (
+    let (revision, census, rows) = (
         store.revision().expect("readable"),
-        store.counts().expect("readable"),
+        store.census().expect("readable"),
         walk(&store, Scope::All, 10),
     );
     drop(store);
@@ -43,8 +45,9 @@ fn everything_is_there_after_a_restart() {
     let store = open(&dir);
     assert_eq!(store.revision().expect("readable"), revision);
     assert_eq!(revision, 4);
-    assert_eq!(store.counts().expect("readable"), counts);
-    assert_eq!((counts.active, counts.reserved, counts.locations, counts.tombstones), (1, 1, 2, 1));
+    assert_eq!(store.census().expect("readable"), census);
+    assert_eq!(census.all(), ServerCounts { active: 1, reserved: 1 });
+    assert_eq!((census.locations, census.tombstones), (2, 1));
     assert_eq!(walk(&store, Scope::All, 10), rows);
     assert_eq!(find(&store, &name("a")), Some((b"a".into(), b"be1!p".into(), Some(acl))));
     assert_eq!(store.client_synced(b"frontend").expect("readable"), Some(3));
@@ -133,7 +136,7 @@ fn locations_of_any_length_are_told_apart() {
         places.iter().enumerate().map(|(at, place)| activate(format!("m{at}"), place, "")).collect();
     apply(&store, &actions);
     apply(&store, &[activate("m4", &places[0], "")]);
-    assert_eq!(store.counts().expect("readable").locations, 4);
+    assert_eq!(store.census().expect("readable").locations, 4);
     let at = |prefix: &str| common::names(&walk(&store, Scope::Prefix(prefix.to_owned().into()), 2));
     assert_eq!(at(&places[0]), ["m0", "m1", "m4"]);
     assert_eq!(at(&places[1]), ["m1"]);
@@ -167,15 +170,15 @@ fn a_full_store_refuses_and_goes_on() {
     assert!(matches!(full, CommitError::Obstacle(Obstacle::MapFull)), "{full}");
     let (used, size) = store.map_fill().expect("readable");
     assert!(used > size / 2 && used <= size, "{used} of {size}");
-    let counts = store.counts().expect("readable");
-    assert_eq!((counts.active, counts.locations), (made, made));
+    let census = store.census().expect("readable");
+    assert_eq!((census.all().active, census.locations), (made, made));
     assert_eq!(walk(&store, Scope::Prefix("be1!p".into()), 7).len() as u64, made);
     assert_eq!(store.revision().expect("readable"), made);
     drop(store);
 
     let store =
         Store::open(dir.path(), StoreOptions { map_size: 8 << 20, ..options() }).expect("opens larger");
-    assert_eq!(store.counts().expect("readable"), counts);
+    assert_eq!(store.census().expect("readable"), census);
     apply(&store, &[activate("one more", "be1!p", acl)]);
 }
 
@@ -188,7 +191,7 @@ fn tombstones_and_clients_are_bounded() {
         apply(&store, &names.iter().map(|name| reserve(name, "be1!")).collect::<Vec<_>>());
         apply(&store, &names.iter().map(delete).collect::<Vec<_>>());
     }
-    assert_eq!(store.counts().expect("readable").tombstones, 10);
+    assert_eq!(store.census().expect("readable").tombstones, 10);
     // Rounds of five reservations and five deletions: 50 events. Those of the last two rounds are kept.
     assert_eq!(store.tombstones_from().expect("readable"), 30);
 
@@ -209,10 +212,10 @@ fn a_location_that_holds_nothing_is_forgotten() {
     let (_dir, store) = store();
     apply(&store, &[reserve("a", "be1!p"), activate("b", "be1!p", "")]);
     apply(&store, &[activate("a", "be2!", ""), delete("b"), activate("c", "be3!", ""), delete("c")]);
-    assert_eq!(store.counts().expect("readable").locations, 1);
+    assert_eq!(store.census().expect("readable").locations, 1);
     apply(&store, &[activate("b", "be1!p", "")]);
     assert_eq!(common::names(&walk(&store, Scope::Prefix("be1!".into()), 9)), ["b"]);
     let done = change(&store, &[reserve("b", "be2!")]);
     assert!(done.verdicts[0].1.is_err());
-    assert_eq!(store.counts().expect("readable").locations, 2);
+    assert_eq!(store.census().expect("readable").locations, 2);
 }

@@ -211,7 +211,7 @@ fn stop_finishes_what_was_submitted_and_declines_the_rest() {
     let replies = client.wait(201);
     assert!(replies[..200].iter().all(|(_, reply)| *reply == OK));
     assert!(matches!(&replies[200].1, Reply::Failed(text) if text.contains("shutting down")));
-    assert_eq!(bench.store.counts().expect("readable").reserved, 200);
+    assert_eq!(bench.store.census().expect("readable").all().reserved, 200);
     assert!(bench.fatal.try_recv().is_err());
 }
 
@@ -271,7 +271,7 @@ fn a_full_store_says_no_and_serves_on() {
     let replies = client.wait(usize::try_from(made).expect("small") + 3);
     assert_eq!(replies[replies.len() - 2].1, OK);
     assert!(matches!(replies[replies.len() - 1].1, Reply::Submitted(Err(_))));
-    assert_eq!(bench.store.counts().expect("readable").active, made);
+    assert_eq!(bench.store.census().expect("readable").all().active, made);
     assert!(stat(&bench.writer.stats().full) >= 1);
     assert!(bench.fatal.try_recv().is_err());
 }

@@ -44,7 +44,7 @@ fn it_is_told_of_the_start_a_reload_and_the_end(kind: Kind) {
     let mut daemon = start(kind, "", &manager);
     assert!(says(&manager.hear("STATUS="), "STATUS=starting"));
     let ready = manager.hear("READY=1");
-    assert!(says(&ready, "STATUS=master; 0 connections; 0 mailboxes"), "{ready:?}");
+    assert!(says(&ready, "STATUS=master; 0 connections; 0 mailbox names"), "{ready:?}");
     daemon.signal(Signal::HUP);
     let reloading = manager.hear("RELOADING=1");
     let now = reloading.iter().find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
@@ -74,7 +74,7 @@ fn a_large_database_gets_the_time_that_it_takes(kind: Kind) {
     let looks = manager.hear("EXTEND_TIMEOUT_USEC=60000000");
     assert!(looks.iter().any(|line| line.starts_with("STATUS=checking the database: ")), "{looks:?}");
     let ready = manager.hear("READY=1");
-    assert!(says(&ready, "STATUS=master; 0 connections; 50000 mailboxes"), "{ready:?}");
+    assert!(says(&ready, "STATUS=master; 0 connections; 50000 mailbox names"), "{ready:?}");
 }
 
 fn it_is_told_why_a_daemon_does_not_start(kind: Kind) {

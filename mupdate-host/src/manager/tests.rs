@@ -133,7 +133,7 @@ fn whoever_has_heard_from_all_is_ready_and_lives() {
     let pulse = Pulse::start(&listener.watching(), &service, accepting(2, 2)).expect("a thread");
     assert_eq!(
         listener.hear("READY=1"),
-        ["READY=1\nSTATUS=master; 0 connections; 0 mailboxes\n"],
+        ["READY=1\nSTATUS=master; 0 connections; 0 mailbox names\n"],
         "nothing before it"
     );
     listener.hear("WATCHDOG=1");

@@ -11,11 +11,11 @@ pub(super) fn status(service: &Service) -> String {
         Role::Replica(url) => format!("replica of {url}"),
     };
     let connections = service.connections.count();
-    let mailboxes = match service.store.counts() {
-        Ok(counts) => format!("{} mailboxes", counts.active),
+    let names = match service.store.names() {
+        Ok(names) => format!("{names} mailbox names"),
         Err(_) => "the directory cannot be read".to_owned(),
     };
-    let status = format!("{role}; {connections} connections; {mailboxes}");
+    let status = format!("{role}; {connections} connections; {names}");
     match ready::reasons(service).into_iter().next() {
         None => status,
         Some(reason) => format!("{status}; not ready: {}: {}", reason.part, reason.reason),

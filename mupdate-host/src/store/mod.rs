@@ -127,19 +127,6 @@ struct Inner {
     _claim: Claim,
 }
 
-/// How much the store holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Active mailboxes.
-    pub active: u64,
-    /// Reserved mailboxes.
-    pub reserved: u64,
-    /// Locations that have any.
-    pub locations: u64,
-    /// Deletions that are remembered.
-    pub tombstones: u64,
-}
-
 /// Make a data directory where it is missing, readable by its owner only. One that is there stays as it is.
 ///
 /// # Errors
@@ -301,23 +288,6 @@ impl Store {
     pub fn map_fill(&self) -> Result<(u64, u64), StoreError> {
         let txn = self.inner.env.read_txn()?;
         Ok((self.inner.tables.used(&txn)?, self.inner.env.info().map_size as u64))
-    }
-
-    /// How much is stored. Takes as long as there are locations.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn counts(&self) -> Result<Counts, StoreError> {
-        let txn = self.inner.env.read_txn()?;
-        let tables = &self.inner.tables;
-        let mut counts = Counts { tombstones: tables.tombstones.len(&txn)?, ..Counts::default() };
-        for entry in tables.locations.iter(&txn)? {
-            let place = locations::Place::decode(entry?.1)?;
-            counts.active += place.active;
-            counts.reserved += place.reserved;
-            counts.locations += 1;
-        }
-        Ok(counts)
     }
 }
 

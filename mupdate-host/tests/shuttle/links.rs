@@ -178,7 +178,7 @@ fn every_connection_is_told_of_the_end_and_nothing_answered_is_lost() {
         assert_eq!(service.connections.wait_until_empty(Duration::from_secs(10)), 0);
         service.writer.stop();
         let answers = connections.map(|connection| connection.join().expect("no panic"));
-        let there = service.store.counts().expect("readable").active;
+        let there = service.store.census().expect("readable").all().active;
         let done = answers.iter().flatten().filter(|answer| answer.contains("A OK")).count() as u64;
         assert!(there >= done, "{done} answered OK, {there} on the disk");
     });

@@ -180,7 +180,7 @@ impl Directory {
                 return Err(format!("what is at {name} is not what is said to be there"));
             }
         }
-        let counts = store.counts().map_err(text)?;
+        let counts = store.census().map_err(text)?.all();
         let active = mailboxes.values().filter(|mailbox| mailbox.acl.is_some()).count() as u64;
         if (counts.active, counts.active + counts.reserved) != (active, mailboxes.len() as u64) {
             return Err(format!("{counts:?}, but {active} are active of {}", mailboxes.len()));
