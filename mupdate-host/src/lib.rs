@@ -35,6 +35,7 @@ pub mod privileges;
 mod room;
 pub mod scram;
 pub mod service;
+mod shorten;
 pub mod store;
 mod sync;
 pub mod tally;

@@ -7,16 +7,17 @@ use mupdate_proto::MailboxName;
 
 use crate::admin::api::Deed;
 use crate::clock::now_millis;
+use crate::shorten;
 use crate::sync::{Mutex, lock};
 
 /// Refusals that are kept.
 const KEPT: usize = 64;
 
-/// Octets that are kept of a user's name and of an address.
-const WHO: usize = 255;
+/// Octets that are kept of a name and of an address.
+const NAME: usize = 256;
 
-/// Octets that are kept of a mailbox's name and of a reason.
-const WHAT: usize = 512;
+/// Octets that are kept of a reason, in which there may be names.
+const REASON: usize = 512;
 
 /// Something that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,26 +37,14 @@ pub struct Refused {
 impl Refused {
     /// Just now.
     pub fn now(user: &str, peer: &str, change: Option<(Deed, &MailboxName)>, refusal: &Refusal) -> Self {
-        let name = |mailbox: &MailboxName| {
-            let octets = mailbox.as_bytes();
-            octets.get(..WHAT).unwrap_or(octets).to_vec()
-        };
+        let name = |mailbox: &MailboxName| shorten::octets(mailbox.as_bytes(), NAME).into_owned();
         Self {
             at_ms: now_millis(),
-            user: cut(user, WHO),
-            peer: cut(peer, WHO),
+            user: shorten::text(user, NAME).into_owned(),
+            peer: shorten::text(peer, NAME).into_owned(),
             change: change.map(|(deed, mailbox)| (deed, name(mailbox))),
-            reason: cut(&refusal.to_string(), WHAT),
+            reason: shorten::text(&refusal.to_string(), REASON).into_owned(),
         }
-    }
-}
-
-/// The beginning of a text, of so many octets at most; with a mark if that is not all.
-fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        text.to_owned()
-    } else {
-        format!("{}…", &text[..text.floor_char_boundary(most)])
     }
 }
 
@@ -98,7 +87,9 @@ mod tests {
         assert_eq!((last.len(), last[0].user.as_str()), (KEPT, format!("be{}", 2 * KEPT - 1).as_str()));
         assert_eq!(refusals.last(1), last[..1]);
         let Refused { peer, change, reason, .. } = &last[0];
-        assert!(peer.len() <= WHO + 3 && reason.len() <= WHAT + 3 && reason.ends_with("ü…"), "{reason}");
-        assert_eq!(change.as_ref().map(|(_, mailbox)| mailbox.len()), Some(WHAT));
+        assert_eq!(*peer, format!("{}…", "p".repeat(NAME)));
+        assert!(reason.len() <= REASON + 3 && reason.ends_with("ü…"), "{reason}");
+        let mailbox = format!("{}…", "m".repeat(NAME));
+        assert_eq!(*change, Some((Deed::Reserve, mailbox.into_bytes())));
     }
 }

@@ -1,6 +1,9 @@
 //! What peers have chosen, at no more length than fits into a line: an event is to have a bound.
 
-use crate::admin::api::{Client, Entry, Pair, Text, What};
+use crate::{
+    admin::api::{Client, Entry, Pair, Text, What},
+    shorten,
+};
 
 /// Octets of a name that are told.
 const LONGEST: usize = 256;
@@ -8,24 +11,12 @@ const LONGEST: usize = 256;
 /// Names of a pair, servers of a stream.
 const SOME: usize = 5;
 
-/// The beginning of it; with a mark if that is not all.
 pub(super) fn text(text: Text) -> Text {
-    let octets = text.as_bytes();
-    if octets.len() <= LONGEST {
-        return text;
-    }
-    match str::from_utf8(octets) {
-        Ok(whole) => format!("{}…", &whole[..whole.floor_char_boundary(LONGEST)]).as_str().into(),
-        Err(_) => octets[..LONGEST].into(),
-    }
+    shorten::octets(text.as_bytes(), LONGEST).into_owned().into()
 }
 
-/// The same of a string.
 pub(super) fn string(string: String) -> String {
-    if string.len() <= LONGEST {
-        return string;
-    }
-    format!("{}…", &string[..string.floor_char_boundary(LONGEST)])
+    shorten::text(&string, LONGEST).into_owned()
 }
 
 /// A time of day, to the second: what is found by subtracting differs by moments each time.
@@ -71,26 +62,22 @@ mod tests {
     use crate::admin::api::{Deed, MailboxState};
 
     #[test]
-    fn long_names_end_in_a_mark() {
-        let short = Text::from("user.a");
-        assert_eq!(text(short.clone()), short);
-        let long = text("ü".repeat(200).as_str().into());
-        assert_eq!(long, Text::from(format!("{}…", "ü".repeat(128)).as_str()));
-        assert_eq!(text(vec![0xff; 300].into()).as_bytes().len(), LONGEST);
-        assert_eq!(string("x".repeat(257)), format!("{}…", "x".repeat(256)));
+    fn of_an_entry_there_is_no_acl_and_of_a_name_the_beginning() {
         let what = |acl: Option<Text>| What { state: MailboxState::Active, location: None, acl };
         let entry = entry(Entry {
             revision: 1,
             at_ms: 1,
             user: "u".into(),
-            peer: "p".into(),
+            peer: "p".repeat(LONGEST + 1),
             deed: Deed::Activate,
-            mailbox: "m".into(),
+            mailbox: "m".repeat(LONGEST + 1).as_str().into(),
             before: what(Some("a".into())),
             after: what(Some("b".into())),
             takeover: true,
             cut: false,
         });
         assert_eq!((entry.before, entry.after), (what(None), what(None)));
+        assert_eq!(entry.peer, format!("{}…", "p".repeat(LONGEST)));
+        assert_eq!(entry.mailbox, Text::from(format!("{}…", "m".repeat(LONGEST)).as_str()));
     }
 }

@@ -224,8 +224,7 @@ fn streams(service: &Service, now: Instant) -> (Vec<Client>, u64) {
 fn refused(refused: crate::permits::Refused) -> Refused {
     let crate::permits::Refused { at_ms, user, peer, change, reason } = refused;
     let (deed, mailbox) = change.unzip();
-    let mailbox = mailbox.map(|octets| brief::text(octets.into()));
-    Refused { at_ms, user, peer, deed, mailbox, reason }
+    Refused { at_ms, user, peer, deed, mailbox: mailbox.map(Text::from), reason }
 }
 
 #[cfg(test)]
