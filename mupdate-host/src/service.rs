@@ -1,5 +1,7 @@
 //! What all connections of a daemon share, and what of it a reload replaces.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod role;
 
 use std::{

@@ -3,29 +3,13 @@
 use std::{io::ErrorKind, sync::mpsc};
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
-use tempfile::TempDir;
 
 use super::*;
-use crate::{config::Config, store::Progress, users};
+use crate::service::fixture::{Host, LOGIN};
 
 const REMOTE: &str = "192.0.2.1:4000";
 
-/// A service in a directory of its own.
-struct Host {
-    service: Arc<Service>,
-    _dir: TempDir,
-}
-
 impl Host {
-    fn new(settings: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        users::add(dir.path(), "murder", b"secret", &users::NewKeys::default()).expect("a user");
-        let config = Config { data_dir: dir.path().into(), ..Config::parse(settings).expect("settings") };
-        let (service, _) =
-            Service::open(&config, 100, Box::new(|_| {}), Progress::default()).expect("a service");
-        Self { service, _dir: dir }
-    }
-
     fn connect(&self, peer: &str) -> Connection {
         let peer = Peer::Internet(peer.parse().expect("an address"));
         let place = self.service.admit(&peer, Entrance::Plain, Vec::new()).expect("a place");
@@ -47,7 +31,7 @@ impl Host {
     /// A connection that is logged in.
     fn login(&self, peer: &str) -> Connection {
         let mut connection = self.connect(peer);
-        connection.ask("A AUTHENTICATE \"PLAIN\" \"AG11cmRlcgBzZWNyZXQ=\"\r\n", "A OK \"Authenticated\"");
+        connection.ask(LOGIN, "A OK \"Authenticated\"");
         connection
     }
 }

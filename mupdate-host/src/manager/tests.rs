@@ -2,8 +2,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::{
-    config::Config,
-    service::Service,
+    service::fixture::Host,
     writer::{Done, Job},
 };
 
@@ -107,13 +106,6 @@ fn an_address_is_a_path_or_a_name() {
     }
 }
 
-fn service() -> (Arc<Service>, tempfile::TempDir) {
-    let dir = tempfile::tempdir().expect("a directory");
-    let config = Config { data_dir: dir.path().into(), ..Config::default() };
-    let (service, _) = Service::open(&config, 10, Box::new(|_| {}), Progress::default()).expect("a service");
-    (service, dir)
-}
-
 /// So many accept connections, and so many of them live.
 fn accepting(all: usize, living: usize) -> Ask {
     Box::new(move |answer| {
@@ -129,8 +121,8 @@ fn accepting(all: usize, living: usize) -> Ask {
 
 #[test]
 fn whoever_has_heard_from_all_is_ready_and_lives() {
-    let (listener, (service, _dir)) = (Listener::new(), service());
-    let pulse = Pulse::start(&listener.watching(), &service, accepting(2, 2)).expect("a thread");
+    let (listener, host) = (Listener::new(), Host::new(""));
+    let pulse = Pulse::start(&listener.watching(), &host.service, accepting(2, 2)).expect("a thread");
     assert_eq!(
         listener.hear("READY=1"),
         ["READY=1\nSTATUS=master; 0 connections; 0 mailbox names\n"],
@@ -147,8 +139,8 @@ fn whoever_has_heard_from_all_is_ready_and_lives() {
 
 #[test]
 fn one_who_accepts_nobody_is_enough() {
-    let (listener, (service, _dir)) = (Listener::new(), service());
-    let pulse = Pulse::start(&listener.watching(), &service, accepting(3, 2)).expect("a thread");
+    let (listener, host) = (Listener::new(), Host::new(""));
+    let pulse = Pulse::start(&listener.watching(), &host.service, accepting(3, 2)).expect("a thread");
     let heard = listener.hear("STATUS=no connections are accepted, for ");
     // It is not ready by having read its configuration, either.
     pulse.reloaded();
@@ -161,17 +153,17 @@ fn one_who_accepts_nobody_is_enough() {
 
 #[test]
 fn a_writer_that_moves_on_lives() {
-    let (listener, (service, _dir)) = (Listener::new(), service());
+    let (listener, host) = (Listener::new(), Host::new(""));
     let (release, released) = mpsc::channel::<()>();
-    service.writer.submit(Job::Nothing(Done::new(move |_| released.recv().unwrap_or_default())));
-    let pulse = Pulse::start(&listener.watching(), &service, accepting(1, 1)).expect("a thread");
+    host.service.writer.submit(Job::Nothing(Done::new(move |_| released.recv().unwrap_or_default())));
+    let pulse = Pulse::start(&listener.watching(), &host.service, accepting(1, 1)).expect("a thread");
     let heard = listener.hear("STATUS=the writer does not answer");
     assert!(!heard.iter().any(|said| said.contains("WATCHDOG=1")), "{heard:?}");
     // As a large import does.
     let until = Instant::now() + LATEST;
     listener.socket.set_read_timeout(Some(Duration::from_millis(1))).expect("not zero");
     loop {
-        service.writer.stats().step();
+        host.service.writer.stats().step();
         match listener.next() {
             Some(said) if said.contains("WATCHDOG=1\nSTATUS=the writer is at something large") => break,
             _ => assert!(Instant::now() < until, "it counts as dead"),

@@ -3,35 +3,16 @@
 use std::{collections::BTreeSet, env, fs, sync::mpsc};
 
 use mupdate_core::directory::Filter;
-use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    config::Config,
     inbox::Inbox,
     link::{Link, Peer},
     listen::Entrance,
-    store::Progress,
-    users,
+    service::fixture::{Host, LOGIN},
 };
 
-const LOGIN: &str = "A AUTHENTICATE \"PLAIN\" \"AG11cmRlcgBzZWNyZXQ=\"\r\n";
-
-struct Host {
-    service: Arc<Service>,
-    _dir: TempDir,
-}
-
 impl Host {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        users::add(dir.path(), "murder", b"secret", &users::NewKeys::default()).expect("a user");
-        let config = Config { data_dir: dir.path().into(), ..Config::parse("").expect("settings") };
-        let (service, _) =
-            Service::open(&config, 20_000, Box::new(|_| {}), Progress::default()).expect("a service");
-        Self { service, _dir: dir }
-    }
-
     /// What the lines are answered, until the tag `Z` is.
     fn say(&self, lines: &str) -> (Link, String) {
         let peer = Peer::Internet("127.0.0.1:9".parse().expect("an address"));
@@ -65,7 +46,7 @@ fn has(page: &str, sample: &str) {
 
 #[test]
 fn what_was_said_and_done_is_on_the_page() {
-    let host = Host::new();
+    let host = Host::new("");
     let (_link, said) = host.say(&format!(
         "{LOGIN}B RESERVE \"m\" \"be1!p\"\r\nC ACTIVATE \"m\" \"be1!p\" \"x\"\r\nD ACTIVATE \"m\" \"be1!p\" \"x\"\r\n\
          E ACTIVATE \"m\" \"be2!p\" \"x\"\r\nF RESERVE \"m\" \"be1!p\"\r\nG FIND \"m\"\r\nH WHAT\r\n\
@@ -115,7 +96,7 @@ fn a_page_is_in_the_form_that_was_asked_for() {
     assert_eq!(Format::accepted(Some(prometheus)), Format::OpenMetrics);
     assert_eq!(Format::accepted(Some("*/*")), Format::Text);
     assert_eq!(Format::accepted(None), Format::Text);
-    let host = Host::new();
+    let host = Host::new("");
     let open = render(&host.service, Format::OpenMetrics);
     assert!(open.ends_with("# EOF\n") && open.contains("\n# TYPE mupdate_takeovers counter\n"), "{open}");
     assert!(!host.page().contains("# EOF"));
@@ -123,7 +104,7 @@ fn a_page_is_in_the_form_that_was_asked_for() {
 
 #[test]
 fn every_metric_is_described_and_no_other() {
-    let page = Host::new().page();
+    let page = Host::new("").page();
     let told: BTreeSet<&str> =
         page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let known: BTreeSet<&str> = ALL.iter().map(|metric| metric.name).collect();
@@ -163,7 +144,7 @@ fn the_table_in_the_documentation_is_true() {
 /// Not so much a test of the time, which depends on the machine, as a way to see it: with `--nocapture`.
 #[test]
 fn a_thousand_streams_and_ten_thousand_connections_are_a_page_soon() {
-    let host = Host::new();
+    let host = Host::new("");
     let service = &host.service;
     let inbox = Inbox::new(Box::new(|| {}));
     let streams: Vec<_> = (0..1000)

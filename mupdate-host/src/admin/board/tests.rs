@@ -5,33 +5,28 @@ use mupdate_core::{
     server::Reply,
 };
 use mupdate_proto::{Acl, Location, MailboxName, ServerName};
-use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    config::Config,
     inbox::Inbox,
     pairs::PairSettings,
-    store::Progress,
-    users,
+    service::fixture::Host,
     writer::{Job, Origin},
 };
 
-struct Host {
+/// The board of a service.
+struct Stand {
     admin: Admin,
-    _dir: TempDir,
+    _host: Host,
 }
 
-impl Host {
+impl Stand {
     fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        users::add(dir.path(), "murder", b"secret", &users::NewKeys::default()).expect("a user");
-        let config = Config { data_dir: dir.path().into(), ..Config::parse("").expect("settings") };
-        let (service, _) =
-            Service::open(&config, 20_000, Box::new(|_| {}), Progress::default()).expect("a service");
-        let (data_dir, started) = (dir.path().into(), SystemTime::now());
+        let host = Host::new("");
+        let (service, data_dir) = (Arc::clone(&host.service), host.data_dir().into());
+        let started = SystemTime::now();
         let admin = Admin { service, program: "mupdated", data_dir, started, board: Board::default() };
-        Self { admin, _dir: dir }
+        Self { admin, _host: host }
     }
 
     /// Ask the writer, as this user, and wait for what it says.
@@ -75,14 +70,14 @@ impl Host {
 
 #[test]
 fn it_says_what_was_done() {
-    let host = Host::new();
+    let stand = Stand::new();
     for number in 0..3 {
-        host.activate("be1", &format!("user.{number}"), "be1!p").expect("nobody has it");
+        stand.activate("be1", &format!("user.{number}"), "be1!p").expect("nobody has it");
     }
-    host.activate("be2", "user.0", "be2!p").expect("taken");
-    let refused = host.reserve("be3", "user.0", "be3!p");
+    stand.activate("be2", "user.0", "be2!p").expect("taken");
+    let refused = stand.reserve("be3", "user.0", "be3!p");
     assert!(matches!(refused, Err(Refusal::AlreadyExists { .. })), "{refused:?}");
-    let (_, state) = host.state();
+    let (_, state) = stand.state();
     let hosts: Vec<_> = state.hosts.iter().map(|host| (host.server.to_display(), host.active)).collect();
     assert_eq!(hosts, [("be1".into(), 2), ("be2".into(), 1)]);
     assert!(state.hosts.iter().all(|host| host.heard_ms.is_some_and(|at| at <= state.now_ms)));
@@ -97,53 +92,53 @@ fn it_says_what_was_done() {
 
 #[test]
 fn what_has_not_changed_has_the_same_number() {
-    let host = Host::new();
-    let (first, _) = host.state();
-    let shared = host.admin.board.state(&host.admin).expect("readable");
+    let stand = Stand::new();
+    let (first, _) = stand.state();
+    let shared = stand.admin.board.state(&stand.admin).expect("readable");
     assert!(Arc::ptr_eq(&first.json, &shared.json), "made for both");
-    host.activate("be1", "user.a", "be1!p").expect("nobody has it");
-    let (second, _) = host.state();
+    stand.activate("be1", "user.a", "be1!p").expect("nobody has it");
+    let (second, _) = stand.state();
     assert_ne!(first.number, second.number);
-    host.activate("be2", "user.a", "be2!p").expect("taken");
-    let (_, third) = host.state();
-    host.activate("be1", "user.a", "be1!p").expect("taken back");
-    let (_, fourth) = host.state();
+    stand.activate("be2", "user.a", "be2!p").expect("taken");
+    let (_, third) = stand.state();
+    stand.activate("be1", "user.a", "be1!p").expect("taken back");
+    let (_, fourth) = stand.state();
     let of = |state: &State| state.takeovers.iter().map(|entry| entry.revision).collect::<Vec<_>>();
     assert_eq!((of(&third), of(&fourth)), (vec![2], vec![3, 2]), "each is read once");
 }
 
 #[test]
 fn pairs_that_want_looking_at_come_first() {
-    let host = Host::new();
+    let stand = Stand::new();
     for (user, mailbox) in [("be1", "user.a"), ("be2", "user.a"), ("be1", "user.b"), ("be2", "user.b")] {
-        host.activate(user, mailbox, "quiet!p").expect("theirs");
+        stand.activate(user, mailbox, "quiet!p").expect("theirs");
     }
     // Who speaks is heard after the answer, but before the next change.
-    host.reserve("be1", "user.a", "other!p").expect_err("it is taken");
-    let (_, state) = host.state();
+    stand.reserve("be1", "user.a", "other!p").expect_err("it is taken");
+    let (_, state) = stand.state();
     let [pair] = &state.pairs[..] else { panic!("{:?}", state.pairs) };
     assert_eq!((pair.server.to_display().as_ref(), pair.speakers[0].user.as_str()), ("quiet", "be1"));
     assert!(pair.speakers[0].leads && pair.missing == 0 && pair.lag.is_some(), "{pair:?}");
     let name = |number: usize| ServerName::new(format!("silent{number:03}")).expect("legal");
     let members = (0..PAIRS + 2).map(|number| (name(number), ["x".to_owned(), "y".to_owned()].into()));
     let settings = PairSettings { members: members.collect(), ..PairSettings::default() };
-    host.admin.service.pairs.declare(&settings);
-    let (_, state) = host.state();
+    stand.admin.service.pairs.declare(&settings);
+    let (_, state) = stand.state();
     assert_eq!((state.pairs.len(), state.pairs_left_out), (PAIRS, 3));
     assert!(state.pairs.iter().all(|pair| pair.silent == ["x", "y"]), "the one that is well is left out");
 }
 
 #[test]
 fn it_has_a_bound() {
-    let host = Host::new();
+    let stand = Stand::new();
     let name = |number: usize| format!("be{number:04}{}", "x".repeat(400));
     for number in 0..HOSTS + 7 {
         let mailbox = format!("user.{number}");
-        host.activate("be", &mailbox, &format!("{}!p", name(number))).expect("nobody has it");
-        host.activate("be", &mailbox, &format!("{}!q", name(number))).expect("moved");
+        stand.activate("be", &mailbox, &format!("{}!p", name(number))).expect("nobody has it");
+        stand.activate("be", &mailbox, &format!("{}!q", name(number))).expect("moved");
     }
-    host.activate("be", "user.more", &format!("{}!p", name(150))).expect("nobody has it");
-    let (made, state) = host.state();
+    stand.activate("be", "user.more", &format!("{}!p", name(150))).expect("nobody has it");
+    let (made, state) = stand.state();
     assert_eq!((state.hosts.len(), state.hosts_left_out), (HOSTS, 7));
     assert!(state.hosts[0].server.to_display().starts_with("be0150"), "who has most comes first");
     assert!(made.json.len() < 200_000, "{} octets", made.json.len());
