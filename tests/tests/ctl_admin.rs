@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use mupdate_host::admin::api::{
-    Drain, Entry, Finding, Fuse, Host, Mailbox, MailboxState, Pair, Released, Reservation, Severity, Status,
+    Drain, Entry, Finding, Fuse, Host, Mailbox, MailboxState, Pairs, Released, Reservation, Severity, Status,
     Undo,
 };
 use mupdate_host::tls::harness::SERVER;
@@ -304,7 +304,7 @@ fn pairs_are_shown(kind: Kind) {
     login(&bare, LOGIN.0).activate("user.a", "be1!p", "x").expect("nobody has it");
     assert_eq!(shown(&bare, &["pairs"], 0), nothing);
     assert!(nothing.contains("--all"), "{nothing}");
-    let all: Vec<Pair> = json(&bare, &["pairs", "--all"], 0).json();
+    let all = json(&bare, &["pairs", "--all"], 0).json::<Pairs>().pairs;
     assert_eq!((all.len(), all[0].speakers.len(), all[0].declared), (1, 1, false));
 
     let daemon = Daemon::start(kind, roles);
@@ -319,7 +319,8 @@ fn pairs_are_shown(kind: Kind) {
     two.reserve("user.new", "backenda!p").expect("it may");
     two.activate("user.new", "backenda!p", "a\tlrs\t").expect("it may");
     daemon.wait_for_log("another member of a pair leads now");
-    let pairs: Vec<Pair> = json(&daemon, &["pairs"], 0).json();
+    let Pairs { revision, pairs } = json(&daemon, &["pairs"], 0).json();
+    assert!(revision > 0);
     assert_eq!((&pairs[0].speakers[0].user[..], pairs[0].left, pairs[0].declared), ("two", 1, true));
     let mut session = Session(&daemon, String::new());
     session.show(&["pairs"], 0);

@@ -1,7 +1,7 @@
 //! `pairs`: who speaks for which server, and how far a replica lags behind.
 
 use clap::Args;
-use mupdate_host::admin::api::{Lag, Pair, Speaker};
+use mupdate_host::admin::api::{Lag, Pair, Pairs, Speaker};
 
 use super::Session;
 use crate::{
@@ -31,10 +31,11 @@ const WAITING: usize = 5;
 
 pub(super) fn run(options: &Options, session: &mut Session<'_>) -> Result<(), Fail> {
     let target = Target::new("/v1/pairs").with_some("all", options.all.then_some("true"));
-    let pairs: Vec<Pair> = session.connect.admin()?.items(&target)?;
+    let seen: Pairs = session.connect.admin()?.get(&target)?;
     if session.out.json {
-        return session.out.document(&pairs);
+        return session.out.document(&seen);
     }
+    let pairs = seen.pairs;
     if pairs.is_empty() {
         return session.out.line(match options.all {
             true => "no server has been spoken for since the start",

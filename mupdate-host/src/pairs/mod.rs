@@ -9,9 +9,11 @@ mod said;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use mupdate_core::directory::Revision;
 use mupdate_proto::{MailboxName, ServerName};
 
 pub use lag::Lags;
@@ -20,7 +22,7 @@ pub use table::{GIVEN_UP, News, OCTETS, OPEN, SERVERS, SPEAKERS, STEPS, Table};
 
 use crate::admin::api::{self, Text};
 use crate::clock::millis_of;
-use crate::sync::{Mutex, lock};
+use crate::sync::{AtomicU64, Mutex, lock};
 use table::{Server, Voice};
 
 /// What the configuration says of pairs: `[pairs]`.
@@ -42,6 +44,8 @@ impl Default for PairSettings {
 #[derive(Debug)]
 pub struct Pairs {
     table: Mutex<Table>,
+    /// All that was answered up to this revision is in the table.
+    revision: AtomicU64,
 }
 
 impl Default for Pairs {
@@ -73,7 +77,7 @@ impl Pairs {
     /// With these settings, and nobody who has spoken yet.
     #[must_use]
     pub fn new(settings: &PairSettings) -> Self {
-        let pairs = Self { table: Mutex::new(Table::new(settings.echo)) };
+        let pairs = Self { table: Mutex::new(Table::new(settings.echo)), revision: AtomicU64::new(0) };
         pairs.declare(settings);
         pairs
     }
@@ -95,6 +99,18 @@ impl Pairs {
                 tell(&news);
             }
         }
+    }
+
+    /// The writer has told all that there is to tell up to this revision.
+    pub(crate) fn told_up_to(&self, revision: Revision) {
+        self.revision.store(revision, Ordering::Release);
+    }
+
+    /// What was answered up to this revision is in all that is asked for after this. What changed nothing has no revision:
+    /// it is in with the next change.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision.load(Ordering::Acquire)
     }
 
     /// Those servers for which more than one speaks, and declared pairs; or `all` servers. Sorted by name.

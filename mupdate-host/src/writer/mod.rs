@@ -338,6 +338,7 @@ impl Work {
     fn run(&mut self) -> Result<(), StoreError> {
         let mut waiting = Waiting::default();
         loop {
+            self.options.pairs.told_up_to(self.feeds.published());
             if waiting.is_empty() && self.orders.is_empty() {
                 match self.wait() {
                     Ok(message) => self.sort(message, &mut waiting),

@@ -23,7 +23,7 @@ pub use doctor::{Finding, Severity};
 pub use fuses::{Fuse, ReleaseFuse};
 pub use import::Imported;
 pub use journal::{Deed, Entry, Release, Released, Reservation, Undo, UndoRequest, What};
-pub use pairs::{Lag, Pair, Speaker};
+pub use pairs::{Lag, Pair, Pairs, Speaker};
 pub use role::{Promote, Turned};
 pub use state::{HostBrief, Minutes, Refused, State};
 pub use status::{MapUse, Part, Role, Status, Upstream, UpstreamState, WriterCounts};

@@ -4,6 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Text;
 
+/// Pairs, as they were at a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pairs {
+    /// All that was answered up to this revision is in. Pairs hear of a change when it has been answered, so for moments
+    /// this is less than the directory's revision.
+    pub revision: u64,
+    /// Sorted by name.
+    pub pairs: Vec<Pair>,
+}
+
 /// A server name, and who has lately spoken for it. Two members of a replicated pair speak for the same one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
