@@ -3,12 +3,10 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
 
 use mupdate_tests::{
-    client::Client,
     daemon::{DEADLINE, Daemon, Kind},
     http::Http,
     on_both_daemons,
@@ -26,10 +24,6 @@ on_both_daemons!(
 /// As long as a request may take.
 const TIME: Duration = Duration::from_secs(10);
 
-fn admin(daemon: &Daemon) -> Http<UnixStream> {
-    Http::new(daemon.connect_admin())
-}
-
 /// Where it listens on the network.
 fn address(daemon: &Daemon) -> SocketAddr {
     let line = daemon.wait_for_log("the admin interface is there");
@@ -44,9 +38,9 @@ fn connect(address: SocketAddr) -> TcpStream {
 
 fn it_says_how_it_is(kind: Kind) {
     let mut daemon = Daemon::start(kind, "");
-    let mut client = Client::login(daemon.connect()).expect("the daemon serves");
+    let mut client = daemon.login();
     client.activate("user.a", "be1!p", "x").expect("nobody has it");
-    let mut http = admin(&daemon);
+    let mut http = daemon.admin();
     assert_eq!((http.get("/livez").text(), http.get("/readyz").text()), ("ok\n".into(), "ok\n".into()));
     let status = http.get("/v1/status").json();
     assert_eq!(status["program"], kind.program());
@@ -96,7 +90,7 @@ fn users_of_the_network_log_in(kind: Kind) {
 
 fn slow_and_hostile_peers_cost_nobody_anything(kind: Kind) {
     let daemon = Daemon::start(kind, "admin.listen = ['./admin.sock', '127.0.0.1:0']");
-    let mut client = Client::login(daemon.connect()).expect("the daemon serves");
+    let mut client = daemon.login();
     let begun = Instant::now();
     // More than there are seats, each with half of a request.
     let mut crowd: Vec<_> = (0..100).map(|_| daemon.connect_admin()).collect();
@@ -122,24 +116,24 @@ fn slow_and_hostile_peers_cost_nobody_anything(kind: Kind) {
         std::thread::yield_now();
     }
 
-    let mut long = admin(&daemon);
+    let mut long = daemon.admin();
     long.send(&format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(20 << 10)));
     assert_eq!(long.answer().status, 431);
-    let mut large = admin(&daemon);
+    let mut large = daemon.admin();
     large.send("POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
     assert_eq!(large.answer().status, 405);
-    let mut large = admin(&daemon);
+    let mut large = daemon.admin();
     large.send("GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
     assert_eq!(large.answer().status, 413);
     assert!(large.rest().is_empty(), "and closed");
     let mut gone = daemon.connect_admin();
     gone.write_all(b"GET /v1/status HTTP/1.1\r\nHo").expect("it is read");
     drop(gone);
-    let mut noise = admin(&daemon);
+    let mut noise = daemon.admin();
     noise.send("\u{16}\u{3}\u{1}garbage\r\n\r\n");
     assert_eq!(noise.answer().status, 400);
     client.activate("user.c", "be1!p", "x").expect("mail goes on");
-    assert_eq!(admin(&daemon).get("/v1/status").json()["active"], 3);
+    assert_eq!(daemon.admin().get("/v1/status").json()["active"], 3);
 }
 
 /// Whether it is live; nothing if there is no whole answer.
@@ -153,7 +147,7 @@ fn http_status(daemon: &Daemon) -> Option<u16> {
 
 fn what_is_pipelined_is_answered_in_sequence(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let mut http = admin(&daemon);
+    let mut http = daemon.admin();
     let requests =
         ["/livez", "/nothing", "/v1/status"].map(|path| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
     http.send(&requests.concat().repeat(20));

@@ -31,14 +31,6 @@ on_both_daemons!(
     users_log_in_over_tls,
 );
 
-fn admin(daemon: &Daemon) -> Http<UnixStream> {
-    Http::new(daemon.connect_admin())
-}
-
-fn login(daemon: &Daemon) -> Client<TcpStream> {
-    Client::login(daemon.connect()).expect("the daemon serves")
-}
-
 /// A time of this minute or so.
 fn is_recent(ms: &Value) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("now").as_millis();
@@ -51,14 +43,14 @@ fn names(lines: &[Value]) -> Vec<&str> {
 
 fn the_directory_is_listed(kind: Kind) {
     let daemon = Daemon::start(kind, "orders.be2 = 'dot'");
-    let mut client = login(&daemon);
+    let mut client = daemon.login();
     for (name, location) in
         [("user.a", "be1!p1"), ("user.a.b", "be1!p2"), ("user.c", "be2!p1"), ("user.d", "be2")]
     {
         client.activate(name, location, "a lrs").expect("nobody has it");
     }
     client.reserve("user.e", "be1!p1").expect("nobody has it");
-    let mut http = admin(&daemon);
+    let mut http = daemon.admin();
     let mut hosts = http.get("/v1/hosts").json();
     for host in hosts.as_array_mut().into_iter().flatten() {
         let changed = host.as_object_mut().and_then(|host| host.remove("changed_ms"));
@@ -87,7 +79,7 @@ fn the_directory_is_listed(kind: Kind) {
     let wrong = ["state=gone", "limit=-1", "server=a!b", "sever=a"];
     assert!(wrong.iter().all(|query| http.get(&format!("/v1/mailboxes?{query}")).status == 400));
     // What cannot be read ends the connection.
-    assert_eq!(admin(&daemon).get("/v1/mailboxes?server=%zz").status, 400);
+    assert_eq!(daemon.admin().get("/v1/mailboxes?server=%zz").status, 400);
     assert_eq!(
         http.get("/v1/mailbox?name=user.e").json(),
         json!({"mailbox": "user.e", "state": "reserved", "location": "be1!p1", "revision": 5})
@@ -98,25 +90,25 @@ fn the_directory_is_listed(kind: Kind) {
 
 fn a_long_list_comes_in_pages(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let mut client = login(&daemon);
+    let mut client = daemon.login();
     let acl = "anyone lrs ".repeat(200);
     for number in 0..1500 {
         let location = if number % 3 == 0 { "be1!p" } else { "be2!p" };
         client.activate(&format!("user.{number:04}"), location, &acl).expect("nobody has it");
     }
-    let mut http = admin(&daemon);
+    let mut http = daemon.admin();
     assert_eq!(http.get("/v1/mailboxes").lines().len(), 1500);
     assert_eq!(http.get("/v1/mailboxes?server=be1").lines().len(), 500);
     // One that reads nothing of it holds up nobody, nor does one that goes in its midst.
-    let mut unread = admin(&daemon);
+    let mut unread = daemon.admin();
     unread.ask("GET", "/v1/mailboxes");
-    let mut gone = admin(&daemon);
+    let mut gone = daemon.admin();
     gone.ask("GET", "/v1/mailboxes");
     assert!(gone.chunk_of_answer().is_some());
     drop(gone);
     client.activate("user.new", "be1!p", "x").expect("mail goes on");
     assert_eq!(http.get("/v1/status").json()["active"], 1501);
-    let mut old = admin(&daemon);
+    let mut old = daemon.admin();
     old.send("GET /v1/mailboxes HTTP/1.0\r\n\r\n");
     assert_eq!(old.answer().lines().len(), 1501, "ended by the connection's end");
     drop(unread);
@@ -124,9 +116,9 @@ fn a_long_list_comes_in_pages(kind: Kind) {
 
 fn changes_are_seen_as_they_happen(kind: Kind) {
     let mut daemon = Daemon::start(kind, "");
-    let mut client = login(&daemon);
+    let mut client = daemon.login();
     client.activate("user.before", "be1!p", "x").expect("nobody has it");
-    let (mut all, mut one) = (admin(&daemon), admin(&daemon));
+    let (mut all, mut one) = (daemon.admin(), daemon.admin());
     all.ask("GET", "/v1/watch");
     one.ask("GET", "/v1/watch?server=be1");
     assert_eq!((all.head().status, one.head().status), (200, 200));
@@ -145,27 +137,27 @@ fn changes_are_seen_as_they_happen(kind: Kind) {
     );
     client.delete("user.a").expect("there");
     assert_eq!(line(&mut all)["state"], "deleted");
-    let status = admin(&daemon).get("/v1/status").json();
+    let status = daemon.admin().get("/v1/status").json();
     assert_eq!(status["subscribers"], 2);
     drop(one);
     let started = Instant::now();
-    while admin(&daemon).get("/v1/status").json()["subscribers"] != 1 {
+    while daemon.admin().get("/v1/status").json()["subscribers"] != 1 {
         assert!(started.elapsed() < DEADLINE, "who has gone is noticed");
         thread::yield_now();
     }
     // They have a bound of their own, and it leaves room for others.
-    let mut crowd: Vec<_> = (0..6).map(|_| admin(&daemon)).collect();
+    let mut crowd: Vec<_> = (0..6).map(|_| daemon.admin()).collect();
     crowd.iter_mut().for_each(|http| http.ask("GET", "/v1/watch"));
     let answers: Vec<_> = crowd.iter_mut().map(|http| http.head().status).collect();
     assert!(answers.contains(&200) && answers.contains(&503), "{answers:?}");
-    assert_eq!(admin(&daemon).get("/readyz").status, 200);
+    assert_eq!(daemon.admin().get("/readyz").status, 200);
     assert!(daemon.terminate().success());
     assert_eq!(all.chunk(), None, "it ends in good order");
 }
 
 fn connections_are_shown_and_closed(kind: Kind) {
     let daemon = Daemon::start(kind, "streams.hold_ms = 60000");
-    let mut client = login(&daemon);
+    let mut client = daemon.login();
     let mut stream = Client::login(daemon.connect_unix()).expect("the daemon serves");
     stream.update(&["be1"]).expect("a stream");
     client.activate("user.a", "be1!p", "x").expect("nobody has it");
@@ -175,7 +167,7 @@ fn connections_are_shown_and_closed(kind: Kind) {
     client.flush().expect("it is read");
     assert_eq!((client.answer().expect("free").len(), client.answer().expect("there").len()), (0, 1));
     let _stranger = daemon.connect();
-    let mut http = admin(&daemon);
+    let mut http = daemon.admin();
     let (started, mut clients) = (Instant::now(), Value::Null);
     // Who has just connected may not have been seen yet.
     while clients.as_array().is_none_or(|all| all.len() < 3) {
@@ -213,12 +205,12 @@ fn kicked_in_the_midst_of_it(kind: Kind) {
     });
     // One that shakes no hands, though it should, and one that reads nothing of what it has asked for.
     let mut silent = daemon.connect_tls();
-    let mut client = login(&daemon);
+    let mut client = daemon.login();
     let acl = "anyone lrs ".repeat(2000);
     for number in 0..500 {
         client.activate(&format!("user.{number}"), "be1!p", &acl).expect("nobody has it");
     }
-    let mut http = admin(&daemon);
+    let mut http = daemon.admin();
     for _ in 0..20 {
         client.send(Verb::List { prefix: None });
     }
@@ -241,13 +233,13 @@ fn kicked_in_the_midst_of_it(kind: Kind) {
 
 fn a_fuse_is_released(kind: Kind) {
     let daemon = Daemon::start(kind, "fuse.takeovers = 1");
-    let mut client = login(&daemon);
+    let mut client = daemon.login();
     for name in ["user.a", "user.b"] {
         client.activate(name, "be1!p", "x").expect("nobody has it");
     }
     client.activate("user.a", "be2!p", "x").expect("the first");
     assert!(matches!(client.activate("user.b", "be2!p", "x"), Err(ClientError::Refused { .. })));
-    let mut http = admin(&daemon);
+    let mut http = daemon.admin();
     let fuses = http.get("/v1/fuses").json();
     assert_eq!((&fuses[0]["user"], &fuses[0]["holds"]), (&json!(LOGIN.0), &json!(["takeovers"])));
     assert!(fuses[0]["since_ms"].is_u64());
@@ -262,11 +254,11 @@ fn a_fuse_is_released(kind: Kind) {
 
 fn a_backup_is_a_directory(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let mut client = login(&daemon);
+    let mut client = daemon.login();
     for number in 0..200 {
         client.activate(&format!("user.{number}"), "be1!p", "x").expect("nobody has it");
     }
-    let copy = admin(&daemon).post("/v1/backup", "{}");
+    let copy = daemon.admin().post("/v1/backup", "{}");
     assert_eq!((copy.status, copy.field("Content-Type")), (200, Some("application/octet-stream")));
     let mut left =
         fs::read_dir(daemon.data_dir()).expect("ours").map(|entry| entry.expect("ours").file_name());
@@ -274,11 +266,11 @@ fn a_backup_is_a_directory(kind: Kind) {
     client.activate("user.later", "be1!p", "x").expect("mail goes on");
     let restored =
         Daemon::start_on(kind, "", |data| fs::write(data.join("data.mdb"), &copy.body).expect("ours"));
-    let mut client = login(&restored);
+    let mut client = restored.login();
     assert_eq!(client.list(None).expect("a list").len(), 200);
     assert_eq!(client.find("user.7").expect("an answer"), Some(Row::mailbox("user.7", "be1!p", "x")));
     client.activate("user.new", "be1!p", "x").expect("it can be written");
-    assert_eq!(admin(&restored).get("/v1/status").json()["revision"], 201);
+    assert_eq!(restored.admin().get("/v1/status").json()["revision"], 201);
 }
 
 fn users_log_in_over_tls(kind: Kind) {
@@ -304,7 +296,7 @@ fn users_log_in_over_tls(kind: Kind) {
     assert_eq!(http.get("/v1/hosts").json(), json!([]));
     http.ask("GET", "/v1/watch");
     assert_eq!(http.head().status, 200);
-    login(&daemon).activate("user.a", "be1!p", "x").expect("nobody has it");
+    daemon.login().activate("user.a", "be1!p", "x").expect("nobody has it");
     assert!(http.chunk().expect("a line").starts_with(br#"{"mailbox":"user.a""#));
     // Half a handshake, and then nothing: the others have seats still.
     let mut silent = connect();

@@ -3,7 +3,6 @@
 use std::process::Command;
 
 use mupdate_tests::{
-    client::Client,
     daemon::{Daemon, Kind, tool},
     player::LOGIN,
 };
@@ -49,7 +48,7 @@ fn every_case_has_figures_of_both_servers_and_leaves_nothing_behind() {
         assert_eq!(line["first_to_this"].is_number(), line["server"] == second.as_str(), "{line:#}");
     }
     for daemon in &servers {
-        let mut client = Client::login(daemon.connect()).expect("it serves");
+        let mut client = daemon.login();
         assert_eq!(client.list(None).expect("it serves"), []);
     }
 }

@@ -25,8 +25,7 @@ const SANE: Duration = Duration::from_secs(10);
 
 fn too_many_connections(kind: Kind) {
     let daemon = Daemon::start(kind, "limits.connections = 3\n");
-    let mut inside: Vec<_> =
-        (0..3).map(|_| Client::login(daemon.connect()).expect("there is room")).collect();
+    let mut inside: Vec<_> = (0..3).map(|_| daemon.login()).collect();
     match Client::greet(daemon.connect()) {
         Err(ClientError::Bye(text)) => assert!(text.contains("too many connections"), "{text}"),
         Err(error) => panic!("{error}"),
@@ -52,7 +51,7 @@ fn a_thousand_idle_connections(kind: Kind) {
     let greeted: Vec<_> =
         idle.into_iter().map(|stream| Client::greet(stream).expect("there is room")).collect();
     let started = Instant::now();
-    let mut client = Client::login(daemon.connect()).expect("there is room");
+    let mut client = daemon.login();
     client.activate("user.a", "be1!x", "a").expect("free");
     assert_eq!(client.list(None).expect("LIST works").len(), 1);
     assert!(started.elapsed() < SANE, "one of 1,101 waited {:?}", started.elapsed());
@@ -67,11 +66,11 @@ fn a_thousand_idle_connections(kind: Kind) {
 
 fn many_subscribers(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let mut writer = Client::login(daemon.connect()).expect("there is room");
+    let mut writer = daemon.login();
     writer.activate("user.first", "be1!x", "a").expect("free");
     let mut streams: Vec<_> = (0..120)
         .map(|number| {
-            let mut stream = Client::login(daemon.connect()).expect("there is room");
+            let mut stream = daemon.login();
             let servers: &[&str] = if number % 2 == 0 { &[] } else { &["be1"] };
             assert_eq!(stream.update(servers).expect("UPDATE works").len(), 1);
             stream
@@ -93,9 +92,9 @@ fn many_subscribers(kind: Kind) {
 
 fn changes_arrive_at_once(kind: Kind) {
     let daemon = Daemon::start(kind, "streams.hold_ms = 0\n");
-    let mut stream = Client::login(daemon.connect()).expect("it serves");
+    let mut stream = daemon.login();
     stream.update(&[]).expect("UPDATE works");
-    let mut writer = Client::login(daemon.connect()).expect("it serves");
+    let mut writer = daemon.login();
     let mut times: Vec<Duration> = (0..100)
         .map(|number| {
             let name = format!("user.{number}");
@@ -114,7 +113,7 @@ fn a_socket_of_the_machine(kind: Kind) {
     let daemon = Daemon::start(kind, "");
     let mut client = Client::login(daemon.connect_unix()).expect("it serves");
     client.activate("user.a", "be1!x", "a").expect("free");
-    let mut other = Client::login(daemon.connect()).expect("it serves");
+    let mut other = daemon.login();
     assert_eq!(other.find("user.a").expect("FIND works"), Some(Row::mailbox("user.a", "be1!x", "a")));
     client.logout().expect("LOGOUT works");
 }

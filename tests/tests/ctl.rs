@@ -12,7 +12,6 @@ use mupdate_host::{
     users::{NewKeys, add, add_without_password},
 };
 use mupdate_tests::{
-    client::Client,
     daemon::{Daemon, Kind},
     on_both_daemons,
     player::LOGIN,
@@ -36,7 +35,7 @@ fn ask(daemon: &Daemon, words: &[&str]) -> Said {
 }
 
 fn fill(daemon: &Daemon) {
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     for (name, location) in [
         ("user.alice", "be1.example.org!default"),
         ("user.alice.Sent", "be1.example.org!default"),
@@ -105,7 +104,7 @@ fn changes_are_seen_as_they_happen(kind: Kind) {
     let mut next =
         || -> Value { serde_json::from_str(&lines.next().expect("a line").expect("text")).expect("JSON") };
     daemon.wait_for_log("mechanism=\"SCRAM-SHA-256\"");
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     // Changes until one is seen: nothing tells when the tool has begun to watch.
     let changing = std::thread::spawn(move || {
         for number in 0.. {

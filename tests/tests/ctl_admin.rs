@@ -49,14 +49,8 @@ const NAMES: [(&[u8], &str); 6] = [
     (b"example.org!user.carol", "be1.example.org!ssd"),
 ];
 
-fn login(daemon: &Daemon, user: &str) -> Client<TcpStream> {
-    let (mut client, _) = Client::greet(daemon.connect()).expect("the daemon serves");
-    client.authenticate(user, LOGIN.1).expect("the user is known");
-    client
-}
-
 fn fill(daemon: &Daemon) -> Client<TcpStream> {
-    let mut client = login(daemon, LOGIN.0);
+    let mut client = daemon.login();
     for (name, location) in NAMES {
         let activate = Verb::Activate {
             mailbox: MailboxName::new(Bytes::from_static(name)).expect("a legal name"),
@@ -137,7 +131,7 @@ fn the_directory_is_shown(kind: Kind) {
 
 fn long_lists_end_when_nobody_reads(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let mut client = login(&daemon, LOGIN.0);
+    let mut client = daemon.login();
     for number in 0..10_000 {
         client.send(client::activate(&format!("user.{number}"), "be1!p", "x"));
     }
@@ -204,7 +198,7 @@ fn mistakes_are_found_and_undone(kind: Kind) {
     let daemon = Daemon::start(kind, "roles.murder = 'admin'\nroles.script = 'admin'\n");
     assert_eq!(shown(&daemon, &["history"], 0), "the journal has no such change\n");
     let mut client = fill(&daemon);
-    let mut script = login(&daemon, "script");
+    let mut script = daemon.login_as("script");
     let before = client.list(None).expect("readable");
     script.activate("user.alice", "be2.example.org!ssd", "x").expect("it may");
     script.activate("user.bob", "be2.example.org!ssd", "x").expect("it may");
@@ -258,7 +252,7 @@ fn backends_are_drained(kind: Kind) {
 
 fn reservations_are_released(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let mut client = login(&daemon, LOGIN.0);
+    let mut client = daemon.login();
     for name in ["user.a", "user.b", "user.c"] {
         client.reserve(name, "be1!p").expect("nobody has it");
     }
@@ -301,14 +295,14 @@ fn pairs_are_shown(kind: Kind) {
         two = { role = \"backend\", servers = [\"backenda\"] }\n";
     let bare = Daemon::start(kind, "");
     let nothing = shown(&bare, &["pairs"], 0);
-    login(&bare, LOGIN.0).activate("user.a", "be1!p", "x").expect("nobody has it");
+    bare.login().activate("user.a", "be1!p", "x").expect("nobody has it");
     assert_eq!(shown(&bare, &["pairs"], 0), nothing);
     assert!(nothing.contains("--all"), "{nothing}");
     let all = json(&bare, &["pairs", "--all"], 0).json::<Pairs>().pairs;
     assert_eq!((all.len(), all[0].speakers.len(), all[0].declared), (1, 1, false));
 
     let daemon = Daemon::start(kind, roles);
-    let (mut one, mut two) = (login(&daemon, "one"), login(&daemon, "two"));
+    let (mut one, mut two) = (daemon.login_as("one"), daemon.login_as("two"));
     for name in ["user.a", "user.b"] {
         for member in [&mut one, &mut two] {
             member.reserve(name, "backenda!p").expect("it may");
@@ -330,7 +324,7 @@ fn pairs_are_shown(kind: Kind) {
 fn what_is_odd_is_told(kind: Kind) {
     let daemon = Daemon::start(kind, "");
     assert_eq!(shown(&daemon, &["doctor"], 0), "nothing was found\n");
-    let mut client = login(&daemon, LOGIN.0);
+    let mut client = daemon.login();
     for number in 0..8 {
         client.activate(&format!("user.{number}"), "be1!p", "lrs").expect("nobody has it");
     }
@@ -356,7 +350,7 @@ fn copies_can_be_served(kind: Kind) {
     let served = Daemon::start_on(kind, "", |data| {
         fs::copy(&copy, data.join("data.mdb")).expect("the folder is ours");
     });
-    assert_eq!(login(&served, LOGIN.0).list(None).expect("readable"), before);
+    assert_eq!(served.login().list(None).expect("readable"), before);
 }
 
 fn logins_over_https(kind: Kind) {

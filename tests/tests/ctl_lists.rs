@@ -5,7 +5,6 @@ use std::{fs, net::TcpListener, path::Path};
 use mupdate_tests::{
     client::{Client, ClientError},
     daemon::{Daemon, Kind},
-    http::Http,
     on_both_daemons,
     player::LOGIN,
     tool::{Said, ctl, run},
@@ -40,12 +39,8 @@ fn must(daemon: &Daemon, words: &[&str]) -> String {
     said.out
 }
 
-fn login(daemon: &Daemon) -> Client<std::net::TcpStream> {
-    Client::login(daemon.connect()).expect("it serves")
-}
-
 fn fill(daemon: &Daemon) -> Client<std::net::TcpStream> {
-    let mut client = login(daemon);
+    let mut client = daemon.login();
     for (name, location) in
         [("user.alice", "be1!default"), ("user.bob", "be2!ssd"), ("user.m&APw-ller.\u{fc} x", "be2!default")]
     {
@@ -121,7 +116,7 @@ fn lists_are_written_and_compared(kind: Kind) {
 
 fn names_that_a_form_cannot_have_are_an_error(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    login(&daemon).activate("user.a", "be1!default", "no users and rights").expect("it serves");
+    daemon.login().activate("user.a", "be1!default", "no users and rights").expect("it serves");
     let said = ask(&daemon, &["export", "--format", "cyrus-json"]);
     assert_eq!(said.code, Some(76));
     assert!(said.err.contains("the ACL of user.a is not of users and rights"), "{}", said.err);
@@ -143,8 +138,8 @@ fn lists_are_imported_whole_or_not_at_all(kind: Kind) {
             0 => {
                 let tried = must(&other, &[&import[..], &["--dry-run"]].concat());
                 assert_eq!(tried, "would be added: 5, changed: 0, removed: 0; the same: 0\n");
-                assert_eq!(login(&other).list(None).expect("LIST works"), []);
-                let mut stream = login(&other);
+                assert_eq!(other.login().list(None).expect("LIST works"), []);
+                let mut stream = other.login();
                 assert_eq!(stream.update(&[]).expect("UPDATE works").len(), 0);
                 let said = must(&other, &import);
                 (said, (0..5).map(|_| stream.streamed().expect("it is told")).count())
@@ -206,7 +201,7 @@ fn wrong_lists_are_told_by_their_lines(kind: Kind) {
     fs::write(&file, "").expect("the folder is ours");
     let said = ask(&daemon, &["import", "list", "--replace", "--yes"]);
     assert!(said.code == Some(1) && said.err.contains("the list is empty"), "{said:?}");
-    let mut http = Http::new(daemon.connect_admin());
+    let mut http = daemon.admin();
     let refused = http.post("/v1/import?replace=true", &format!("{before}{}", "{}\n".repeat(30)));
     let text = refused.json()["error"].as_str().expect("a reason").to_owned();
     assert_eq!((refused.status, text.matches("is no mailbox").count()), (422, 20), "{text}");
@@ -256,11 +251,11 @@ fn a_master_and_its_replica_change_places(kind: Kind) {
         must(&master, &["demote", "--yes"]),
         "this takes no changes any more; promote the other now\n"
     );
-    let refused = login(&master).delete("user.alice");
+    let refused = master.login().delete("user.alice");
     assert!(matches!(refused, Err(ClientError::Refused { .. })), "{refused:?}");
     let said = must(&replica, &["promote"]);
     assert!(said.starts_with("this is the master now"), "{said}");
-    login(&replica).activate("user.after", "be1!default", "").expect("it decides");
+    replica.login().activate("user.after", "be1!default", "").expect("it decides");
     master.wait_for_log("in sync with the master");
     let said = ask(&replica, &["diff", "--with", &here]);
     assert_eq!((said.code, &said.out[..]), (Some(0), "the same: 6 names\n"), "{}", said.err);

@@ -21,11 +21,11 @@ on_both_daemons!(
 
 fn everybody_is_told(kind: Kind) {
     let mut daemon = Daemon::start(kind, "");
-    let mut idle = Client::login(daemon.connect()).expect("it serves");
-    let mut stream = Client::login(daemon.connect()).expect("it serves");
+    let mut idle = daemon.login();
+    let mut stream = daemon.login();
     stream.update(&[]).expect("UPDATE works");
     let (mut nobody, _) = Client::greet(daemon.connect_unix()).expect("it serves");
-    let mut half = Client::login(daemon.connect()).expect("it serves");
+    let mut half = daemon.login();
     half.stream().write_all(b"X ACTIVATE \"user.a\" {100+}\r\nhalf").expect("a socket");
     half.flush().expect("nothing is queued");
     daemon.signal(Signal::TERM);
@@ -41,7 +41,7 @@ fn everybody_is_told(kind: Kind) {
 fn nobody_new_comes_in(kind: Kind) {
     let mut daemon = Daemon::start_on(kind, "", |data| preload(data, 50_000));
     let address = daemon.address();
-    let mut stuck = Client::login(daemon.connect()).expect("it serves");
+    let mut stuck = daemon.login();
     for _ in 0..20 {
         stuck.send(mupdate_proto::Verb::List { prefix: None });
     }
@@ -60,26 +60,26 @@ fn nobody_new_comes_in(kind: Kind) {
 /// Somebody who does not read holds the end up; a second signal does not wait for him.
 fn an_impatient_operator(kind: Kind) {
     let mut daemon = Daemon::start_on(kind, "", |data| preload(data, 50_000));
-    let mut stuck = Client::login(daemon.connect()).expect("it serves");
+    let mut stuck = daemon.login();
     for _ in 0..20 {
         stuck.send(mupdate_proto::Verb::List { prefix: None });
     }
     stuck.flush().expect("short");
     // Answers that fill the socket are under way by then.
-    let mut other = Client::login(daemon.connect()).expect("it serves");
+    let mut other = daemon.login();
     other.activate("user.a", "be1!x", "").expect("it serves");
     daemon.signal(Signal::TERM);
     daemon.wait_for_log("stopping");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait().code(), Some(75));
     daemon.start_again();
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     assert!(client.find("user.a").expect("FIND works").is_some());
 }
 
 fn a_reload_changes_limits_for_new_connections(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let mut old = Client::login(daemon.connect()).expect("it serves");
+    let mut old = daemon.login();
     fs::write(
         daemon.config_file(),
         "limits.literal = 4096\nlimits.message = 100000\ncompress = \"both\"\npolicy = \"strict\"\n",
@@ -89,7 +89,7 @@ fn a_reload_changes_limits_for_new_connections(kind: Kind) {
     daemon.wait_for_log("reloaded");
     let waiting = daemon.wait_for_log("until a restart");
     assert!(waiting.contains("policy"), "{waiting}");
-    let mut new = Client::login(daemon.connect()).expect("it serves");
+    let mut new = daemon.login();
     let long = "x".repeat(5000);
     assert!(new.activate("user.a", "be1!x", &long).is_err(), "over the new limit");
     old.activate("user.a", "be1!x", &long).expect("within the old one");
@@ -102,13 +102,13 @@ fn a_reload_of_nonsense_changes_nothing(kind: Kind) {
     daemon.signal(Signal::HUP);
     let line = daemon.wait_for_log("nothing was reloaded");
     assert!(line.contains("nonsense"), "{line}");
-    Client::login(daemon.connect()).expect("it serves").activate("user.a", "be1!x", "").expect("as before");
+    daemon.login().activate("user.a", "be1!x", "").expect("as before");
     assert!(daemon.is_running());
 }
 
 fn everything_outlives_a_restart(kind: Kind) {
     let mut daemon = Daemon::start(kind, "");
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     let acl = "a\tlrs\t".repeat(5000);
     client.activate("user.a", "be1!default", &acl).expect("free");
     client.reserve("user.b", "be1!").expect("free");
@@ -137,7 +137,7 @@ fn everything_outlives_a_restart(kind: Kind) {
     }] {
         assert!(end(&mut daemon).success());
         daemon.start_again();
-        let mut client = Client::login(daemon.connect()).expect("it serves");
+        let mut client = daemon.login();
         assert_eq!(client.list(None).expect("LIST works"), before);
     }
 }
@@ -145,7 +145,7 @@ fn everything_outlives_a_restart(kind: Kind) {
 /// The order of a backend, and the deletions that frontends may have missed.
 fn what_was_learned_outlives_a_restart(kind: Kind) {
     let mut daemon = Daemon::start(kind, "");
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     for name in ["user.a-b", "user.a.b", "user.a.c"] {
         client.activate(name, "be1!x", "").expect("free");
     }
@@ -158,7 +158,7 @@ fn what_was_learned_outlives_a_restart(kind: Kind) {
     client.end().expect("an end in good order");
     assert!(daemon.terminate().success());
     daemon.start_again();
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     let listed = client.list(Some("be1!")).expect("LIST works");
     assert_eq!(listed.iter().map(Row::name).collect::<Vec<_>>(), ["user.a-b", "user.a.b"], "octet order");
     let dumped = client.update(&[]).expect("UPDATE works");

@@ -16,7 +16,7 @@ on_both_daemons!(a_bomb_is_told_so_and_closed, commands_over_the_rate_wait);
 
 fn a_bomb_is_told_so_and_closed(kind: Kind) {
     let daemon = Daemon::start(kind, "limits.deflate_ratio = 100");
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     let mut stream = client.stream().try_clone().expect("a socket");
     stream.write_all(b"C COMPRESS \"DEFLATE\"\r\n").expect("it reads");
     let mut answer = [0; "C OK \"DEFLATE active\"\r\n".len()];
@@ -36,7 +36,7 @@ fn a_bomb_is_told_so_and_closed(kind: Kind) {
     let answered = said.matches("N OK").count();
     assert!((100_000..200_000).contains(&answered), "{answered} of 2,097,152 commands");
     daemon.wait_for_log("what the peer compressed grows too much");
-    let mut other = Client::login(daemon.connect()).expect("it serves others");
+    let mut other = daemon.login();
     other.noop().expect("it serves others");
     drop(client.logout());
 }

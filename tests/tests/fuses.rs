@@ -18,10 +18,6 @@ on_both_daemons!(a_fuse_outlives_a_restart_and_is_released, sighup_sees_a_releas
 const SETTINGS: &str = "fuse.takeovers = 2\n";
 const HELD: &str = "the fuse of principal murder has blown: takeovers are held until an operator releases it";
 
-fn login(daemon: &Daemon) -> Client<TcpStream> {
-    Client::login(daemon.connect()).expect("the daemon serves")
-}
-
 /// Takes mailboxes of one server for another until it is refused; how many were taken, and the reason.
 fn take(client: &mut Client<TcpStream>, from: &str, to: &str) -> (usize, String) {
     for number in 0.. {
@@ -43,7 +39,7 @@ fn fuse(daemon: &Daemon, arguments: &[&str]) -> (Option<i32>, String) {
 fn a_fuse_outlives_a_restart_and_is_released(kind: Kind) {
     let mut daemon = Daemon::start(kind, SETTINGS);
     assert_eq!(fuse(&daemon, &["list"]), (Some(0), String::new()));
-    assert_eq!(take(&mut login(&daemon), "be1!p", "be2!p"), (2, HELD.to_owned()));
+    assert_eq!(take(&mut daemon.login(), "be1!p", "be2!p"), (2, HELD.to_owned()));
     let alarm = daemon.wait_for_log("A FUSE HAS BLOWN: too many takeovers by one principal");
     assert!(alarm.contains("ERROR") && alarm.contains("murder"), "{alarm}");
     let (code, listed) = fuse(&daemon, &["list"]);
@@ -52,7 +48,7 @@ fn a_fuse_outlives_a_restart_and_is_released(kind: Kind) {
     daemon.kill();
     daemon.start_again();
     daemon.wait_for_log("a fuse has blown before, and changes are held");
-    let mut client = login(&daemon);
+    let mut client = daemon.login();
     let refused = |answer| matches!(answer, Err(ClientError::Refused { text, .. }) if text == HELD);
     assert!(refused(client.activate("user.2", "be2!p", "x")), "it is held as before");
     client.delete("user.0").expect("deletions have no limit");
@@ -76,7 +72,7 @@ fn a_fuse_outlives_a_restart_and_is_released(kind: Kind) {
 
 fn sighup_sees_a_release_at_once(kind: Kind) {
     let daemon = Daemon::start(kind, SETTINGS);
-    let mut client = login(&daemon);
+    let mut client = daemon.login();
     assert_eq!(take(&mut client, "be1!p", "be2!p"), (2, HELD.to_owned()));
     assert_eq!(fuse(&daemon, &["release", "--all"]).0, Some(0));
     fs::write(daemon.config_file(), "fuse.takeovers = 3\n").expect("the file is ours");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use mupdate_tests::{
-    client::{Client, activate},
+    client::activate,
     daemon::{DEADLINE, Daemon, Kind, Launch, Signal, binary},
     notify::Manager,
     on_both_daemons,
@@ -105,7 +105,7 @@ fn who_lives_says_so_again_and_again(kind: Kind) {
     }
     // Four times at least within the time of the watchdog, and not without a pause.
     assert!(began.elapsed() > watchdog / 2, "{:?}", began.elapsed());
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     client.activate("user.a", "be1!x", "").expect("it can be written");
     let status = manager.hear("STATUS=");
     assert!(says(&status, "WATCHDOG=1"), "{status:?}");
@@ -127,7 +127,7 @@ fn on_a_slow_disk(kind: Kind, watchdog: Duration) -> (Daemon, Shim, Manager) {
 fn a_slow_disk_is_no_hang(kind: Kind) {
     let watchdog = Duration::from_secs(8);
     let (daemon, shim, manager) = on_a_slow_disk(kind, watchdog);
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     // Longer than the time between two questions.
     shim.delay(watchdog / 4 + Duration::from_millis(500));
     client.send(activate("user.a", "be1!x", ""));
@@ -145,7 +145,7 @@ fn a_writer_that_hangs_says_nothing(kind: Kind) {
     let watchdog = Duration::from_secs(2);
     let (daemon, shim, manager) = on_a_slow_disk(kind, watchdog);
     manager.hear("WATCHDOG=1");
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     shim.delay(DEADLINE * 10);
     client.send(activate("user.a", "be1!x", ""));
     client.flush().expect("short");
@@ -153,7 +153,7 @@ fn a_writer_that_hangs_says_nothing(kind: Kind) {
     assert_eq!(manager.hear_within("WATCHDOG=1", watchdog * 2), None);
     daemon.wait_for_log("the writer does not answer");
     // Whoever only reads is served all the while.
-    let mut reader = Client::login(daemon.connect()).expect("it serves");
+    let mut reader = daemon.login();
     reader.find("user.a").expect("it serves");
 }
 
@@ -173,7 +173,7 @@ fn a_journal_that_does_not_listen_is_done_without(kind: Kind) {
 
 fn lines_of_json_have_the_fields(kind: Kind) {
     let daemon = Daemon::start(kind, "log = 'json'\n");
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     let peer = client.stream().local_addr().expect("connected");
     client.activate("user.a", "be1!x", "").expect("it can be written");
     client.activate("user.a", "be2!x", "").expect("it can be taken over");

@@ -4,14 +4,11 @@ use std::{
     collections::BTreeSet,
     env, fs,
     io::Write,
-    os::unix::net::UnixStream,
     process::{Command, Stdio},
 };
 
 use mupdate_tests::{
-    client::Client,
     daemon::{Daemon, Kind},
-    http::Http,
     on_both_daemons,
 };
 
@@ -21,12 +18,8 @@ on_both_daemons!(
     whoever_asks_for_openmetrics_is_given_that,
 );
 
-fn admin(daemon: &Daemon) -> Http<UnixStream> {
-    Http::new(daemon.connect_admin())
-}
-
 fn page(daemon: &Daemon) -> String {
-    let answer = admin(daemon).get("/metrics");
+    let answer = daemon.admin().get("/metrics");
     assert_eq!(
         (answer.status, answer.field("Content-Type")),
         (200, Some("text/plain; version=0.0.4; charset=utf-8"))
@@ -54,7 +47,7 @@ fn promtool(page: &str) {
 
 fn a_page_is_as_promtool_likes_it_and_as_the_documentation_says(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let mut client = Client::login(daemon.connect()).expect("the daemon serves");
+    let mut client = daemon.login();
     client.activate("user.a", "be1!p", "x").expect("nobody has it");
     let page = page(&daemon);
     promtool(&page);
@@ -72,7 +65,7 @@ fn a_page_is_as_promtool_likes_it_and_as_the_documentation_says(kind: Kind) {
 
 fn what_a_backend_does_is_on_the_page(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let mut client = Client::login(daemon.connect()).expect("the daemon serves");
+    let mut client = daemon.login();
     client.activate("user.a", "be1!p", "x").expect("nobody has it");
     client.activate("user.a", "be1!p", "x").expect("it has it already");
     let page = page(&daemon);
@@ -90,7 +83,7 @@ fn what_a_backend_does_is_on_the_page(kind: Kind) {
 
 fn whoever_asks_for_openmetrics_is_given_that(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let mut http = admin(&daemon);
+    let mut http = daemon.admin();
     http.send("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n\r\n");
     let answer = http.answer();
     let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -29,12 +29,12 @@ const SANE: Duration = Duration::from_secs(10);
 
 /// Works as a backend and a frontend do, and tells the longest that anything took.
 fn honest(daemon: &Daemon) -> Duration {
-    let mut stream = Client::login(daemon.connect()).expect("the daemon serves");
+    let mut stream = daemon.login();
     stream.update(&["honest"]).expect("UPDATE works");
     let mut worst = Duration::ZERO;
     for number in 0..50 {
         let started = Instant::now();
-        let mut backend = Client::login(daemon.connect()).expect("the daemon serves");
+        let mut backend = daemon.login();
         let name = format!("honest.{number}");
         backend.reserve(&name, "honest!default").expect("the name is free");
         backend.activate(&name, "honest!default", "a lrs").expect("the name is ours");
@@ -84,7 +84,7 @@ fn one_that_never_reads(kind: Kind) {
     let alone = honest(&daemon);
     let mut neighbours = Vec::new();
     for _ in 0..8 {
-        let mut stream = Client::login(daemon.connect()).expect("the daemon serves");
+        let mut stream = daemon.login();
         for _ in 0..20 {
             stream.send(mupdate_proto::Verb::List { prefix: None });
         }
@@ -149,7 +149,7 @@ fn one_that_pipelines_without_end(kind: Kind) {
 /// Who takes nothing for longer than is allowed is dropped, however much waits for him.
 fn one_that_takes_nothing_is_dropped(kind: Kind) {
     let daemon = Daemon::start_on(kind, "limits.stall_seconds = 1\n", |data| preload(data, 50_000));
-    let mut stalled = Client::login(daemon.connect()).expect("the daemon serves");
+    let mut stalled = daemon.login();
     for _ in 0..20 {
         stalled.send(mupdate_proto::Verb::List { prefix: None });
     }
@@ -162,7 +162,7 @@ fn one_that_takes_nothing_is_dropped(kind: Kind) {
 fn ten_mebibytes_each_way(kind: Kind) {
     const TIMES: usize = 2100;
     let daemon = Daemon::start(kind, "");
-    let mut client = Client::login(daemon.connect()).expect("the daemon serves");
+    let mut client = daemon.login();
     let acl = "x".repeat(5000);
     client.activate("user.a", "be1!default", &acl).expect("the name is free");
     let mut reader = client.stream().try_clone().expect("a socket");

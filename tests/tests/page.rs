@@ -9,7 +9,6 @@ use std::{
 };
 
 use mupdate_tests::{
-    client::Client,
     daemon::{DEADLINE, Daemon, Kind},
     http::Http,
     on_both_daemons,
@@ -28,14 +27,6 @@ on_both_daemons!(
 /// A page hears something that often, whatever happens.
 const SILENT: Duration = Duration::from_secs(10);
 
-fn admin(daemon: &Daemon) -> Http<UnixStream> {
-    Http::new(daemon.connect_admin())
-}
-
-fn login(daemon: &Daemon) -> Client<TcpStream> {
-    Client::login(daemon.connect()).expect("the daemon serves")
-}
-
 /// An open page.
 struct Events {
     http: Http<UnixStream>,
@@ -44,7 +35,7 @@ struct Events {
 
 impl Events {
     fn open(daemon: &Daemon) -> Self {
-        let mut http = admin(daemon);
+        let mut http = daemon.admin();
         http.ask("GET", "/v1/events");
         let head = http.head();
         assert_eq!((head.status, head.field("Content-Type")), (200, Some("text/event-stream")), "{head:?}");
@@ -86,7 +77,7 @@ impl Events {
 
 fn the_page_is_one_answer_that_allows_nothing_else(kind: Kind) {
     let daemon = Daemon::start(kind, "");
-    let page = admin(&daemon).get("/");
+    let page = daemon.admin().get("/");
     assert_eq!((page.status, page.field("Content-Type")), (200, Some("text/html; charset=utf-8")));
     assert!(page.text().starts_with("<!doctype html>") && page.text().ends_with("</html>\n"));
     let policy = page.field("Content-Security-Policy").expect("a policy");
@@ -98,16 +89,16 @@ fn the_page_is_one_answer_that_allows_nothing_else(kind: Kind) {
     assert_eq!(page.field("X-Content-Type-Options"), Some("nosniff"));
     assert_eq!(page.field("Cache-Control"), Some("no-store"));
     assert_eq!(page.field("Connection"), Some("close"), "browsers keep what they are given");
-    assert_eq!(admin(&daemon).get("/?x=y").status, 400);
-    assert_eq!(admin(&daemon).post("/", "").status, 405);
-    assert_eq!(admin(&daemon).post("/v1/events", "").status, 405);
+    assert_eq!(daemon.admin().get("/?x=y").status, 400);
+    assert_eq!(daemon.admin().post("/", "").status, 405);
+    assert_eq!(daemon.admin().post("/v1/events", "").status, 405);
 }
 
 fn events_tell_what_has_changed(kind: Kind) {
     let settings = "roles.be1 = { role = 'backend', servers = ['be1'] }\nroles.fe1 = 'frontend'\n\
                     roles.murder = 'admin'\npairs.be1 = ['be1', 'x']";
     let mut daemon = Daemon::start(kind, settings);
-    let mut client = login(&daemon);
+    let mut client = daemon.login();
     client.activate("user.a", "be1!p", "x").expect("nobody has it");
     let mut page = Events::open(&daemon);
     let state = page.until(|state| state["minutes"]["changes"] == json!([1]));
@@ -122,11 +113,9 @@ fn events_tell_what_has_changed(kind: Kind) {
         (&json!([]), &json!([]), &json!([]))
     );
 
-    let mut frontend = Client::greet(daemon.connect()).expect("the daemon serves").0;
-    frontend.authenticate("fe1", LOGIN.1).expect("a user");
+    let mut frontend = daemon.login_as("fe1");
     frontend.update(&[]).expect("it may read");
-    let mut other = Client::greet(daemon.connect()).expect("the daemon serves").0;
-    other.authenticate("fe1", LOGIN.1).expect("a user");
+    let mut other = daemon.login_as("fe1");
     other.reserve("user.b", "be1!p").expect_err("a frontend");
     client.activate("user.a", "be2!q", "y").expect("an administrator");
     let state = page.until(|state| !state["takeovers"].as_array().is_none_or(Vec::is_empty));
@@ -160,17 +149,17 @@ fn events_tell_what_has_changed(kind: Kind) {
 fn open_pages_leave_room_for_everybody_else(kind: Kind) {
     let daemon = Daemon::start(kind, "");
     let mut pages: Vec<_> = (0..4).map(|_| Events::open(&daemon)).collect();
-    let refused = admin(&daemon).get("/v1/events");
+    let refused = daemon.admin().get("/v1/events");
     assert_eq!((refused.status, refused.field("Retry-After")), (503, Some("1")), "{refused:?}");
     assert!(refused.text().contains("too many status pages are open"));
-    let mut watches: Vec<_> = (0..5).map(|_| admin(&daemon)).collect();
+    let mut watches: Vec<_> = (0..5).map(|_| daemon.admin()).collect();
     for watch in &mut watches {
         watch.ask("GET", "/v1/watch");
         assert_eq!(watch.head().status, 200, "other streams have places of their own");
     }
-    let mut short = admin(&daemon);
+    let mut short = daemon.admin();
     assert_eq!(["/livez", "/v1/status", "/"].map(|path| short.get(path).status), [200; 3]);
-    login(&daemon).activate("user.a", "be1!p", "x").expect("mail goes on");
+    daemon.login().activate("user.a", "be1!p", "x").expect("mail goes on");
     let first = &mut pages[0];
     first.until(|state| state["status"]["active"] == 1);
     // Whoever closes one makes room.
@@ -214,7 +203,7 @@ fn it_is_for_administrators(kind: Kind) {
 fn other_sites_are_told_nothing(kind: Kind) {
     let daemon = Daemon::start(kind, "server_name = 'mupdate.example.org'");
     let status = |line: &str, fields: &str| {
-        let mut http = admin(&daemon);
+        let mut http = daemon.admin();
         http.send(&format!("{line} HTTP/1.1\r\n{fields}\r\n\r\n"));
         http.answer().status
     };

@@ -58,7 +58,7 @@ fn of_each_thread(daemon: &Daemon, what: &str) -> Vec<String> {
 fn root_is_given_up_for_good(kind: Kind) {
     let Some(mut daemon) = start(kind, USER, "127.0.0.1:0") else { return };
     for _ in 0..2 {
-        let mut client = Client::login(daemon.connect()).expect("it serves");
+        let mut client = daemon.login();
         let nobody = fs::metadata(daemon.data_dir()).expect("there").uid();
         assert_ne!(nobody, 0, "the data directory has changed hands");
         for (what, all) in [
@@ -113,7 +113,7 @@ fn what_the_user_cannot_read_is_said(kind: Kind) {
     assert_eq!(check().0, Some(0));
     daemon.signal(Signal::HUP);
     daemon.wait_for_log("nothing was reloaded: cannot read ");
-    Client::login(daemon.connect()).expect("it serves as before");
+    daemon.login();
     let key = config.with_file_name("key.pem");
     fs::write(&key, "secret").expect("a folder of ours");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("it is ours");
@@ -155,7 +155,7 @@ fn it_reaches_no_further_than_its_files(kind: Kind) {
         .expect("ours");
     daemon.signal(Signal::HUP);
     daemon.wait_for_log("is out of reach since the start (sandbox); restart instead");
-    Client::login(daemon.connect()).expect("it serves").activate("user.a", "be1!x", "a").expect("it writes");
+    daemon.login().activate("user.a", "be1!x", "a").expect("it writes");
     fs::write(daemon.config_file(), "sandbox = false\n").expect("ours");
     assert!(daemon.terminate().success());
     daemon.start_again();

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     thread,
     time::Instant,
 };
@@ -12,7 +12,6 @@ use mupdate_proto::{Role, Status};
 use mupdate_tests::{
     client::{Client, ClientError, Row},
     daemon::{DEADLINE, Daemon, Kind},
-    http::Http,
     on_both_daemons,
     player::LOGIN,
     preload::preload,
@@ -48,10 +47,6 @@ fn other(kind: Kind) -> Kind {
     if kind == Kind::Smol { Kind::Sync } else { Kind::Smol }
 }
 
-fn login(daemon: &Daemon) -> Client<TcpStream> {
-    Client::login(daemon.connect()).expect("it serves")
-}
-
 fn names(rows: Vec<Row>) -> BTreeMap<String, Row> {
     rows.into_iter().map(|row| (row.name().to_owned(), row)).collect()
 }
@@ -59,7 +54,7 @@ fn names(rows: Vec<Row>) -> BTreeMap<String, Row> {
 fn is_ready_once_it_has_had_everything(kind: Kind) {
     let address = somewhere();
     let mut replica = replica(kind, &address, "");
-    let mut http = Http::new(replica.connect_admin());
+    let mut http = replica.admin();
     let ready = http.get("/readyz");
     let reason = format!("upstream: this replica has never had everything that {address} has\n");
     assert_eq!((ready.status, ready.text()), (503, reason));
@@ -74,14 +69,14 @@ fn is_ready_once_it_has_had_everything(kind: Kind) {
     master.kill();
     assert!(replica.terminate().success());
     replica.start_again();
-    assert_eq!(Http::new(replica.connect_admin()).get("/readyz").text(), "ok\n");
+    assert_eq!(replica.admin().get("/readyz").text(), "ok\n");
 }
 
 /// Clients of a replica see what its master has, and are told that it is none; a master that is killed comes back.
 fn follows_and_takes_no_changes(kind: Kind) {
     let address = somewhere();
     let mut master = Daemon::start_at(other(kind), "log = 'debug'\n", &address);
-    let mut writer = login(&master);
+    let mut writer = master.login();
     writer.activate("user.a", "be1!default", "a\tlrs\t").expect("the name is free");
     writer.reserve("user.b", "be2!").expect("the name is free");
     let replica = replica(kind, &address, "");
@@ -104,12 +99,12 @@ fn follows_and_takes_no_changes(kind: Kind) {
         ("/v1/drain", r#"{"server":"be1","draining":true}"#),
         ("/v1/reservations/release", r#"{"names":[["user.b",2]]}"#),
     ] {
-        let answer = Http::new(replica.connect_admin()).post(target, body);
+        let answer = replica.admin().post(target, body);
         let error = "this server is a replica: ask its master";
         assert_eq!((answer.status, answer.json()["error"].as_str()), (409, Some(error)), "{target}");
     }
     // A frontend that follows the replica.
-    let mut stream = login(&replica);
+    let mut stream = replica.login();
     assert_eq!(stream.update(&[]).expect("UPDATE works").len(), 2);
     writer.activate("user.b", "be2!default", "b\tlrs\t").expect("it is reserved for it");
     assert_eq!(stream.streamed().expect("told"), Row::mailbox("user.b", "be2!default", "b\tlrs\t"));
@@ -123,7 +118,7 @@ fn follows_and_takes_no_changes(kind: Kind) {
     assert_eq!(client.find("user.b").expect("FIND works"), Some(left));
     master.start_again();
     replica.wait_for_logs("in sync with the master", 2);
-    login(&master).reserve("user.c", "be1!default").expect("the name is free");
+    master.login().reserve("user.c", "be1!default").expect("the name is free");
     assert_eq!(stream.streamed().expect("told"), Row::reserve("user.c", "be1!default"));
 }
 
@@ -136,7 +131,7 @@ fn very_many_names(kind: Kind) {
     let mut replica = replica(other(kind), &address, "");
     replica.wait_for_logs("in sync with the master", 1);
     assert_eq!(replica.terminate().code(), Some(0));
-    let mut writer = login(&master);
+    let mut writer = master.login();
     for number in (0..MANY).step_by(MANY as usize / 100) {
         writer.delete(&format!("user.{number:08}")).expect("it is there");
         writer.activate(&format!("user.{:08}", number + 1), "be2!x", "moved").expect("it is there");
@@ -145,7 +140,7 @@ fn very_many_names(kind: Kind) {
     replica.start_again();
     let line = replica.wait_for_logs("in sync with the master", 1);
     assert!(line.contains("removed=100") && line.contains("changed=300"), "{line}");
-    let (here, there) = (login(&replica).list(None), writer.list(None));
+    let (here, there) = (replica.login().list(None), writer.list(None));
     assert!(names(here.expect("LIST works")) == names(there.expect("LIST works")), "the copies differ");
 }
 
@@ -158,7 +153,7 @@ fn a_master_behind_tls(kind: Kind) {
     };
     let master = Daemon::start_on(other(kind), tls::SETTINGS, install);
     let SocketAddr::V4(address) = master.address() else { panic!("bound to 127.0.0.1") };
-    login(&master).reserve("user.a", "be1!").expect("the name is free");
+    master.login().reserve("user.a", "be1!").expect("the name is free");
     let stranger = Authority::new("stranger");
     let files = tempfile::tempdir().expect("a folder");
     for (name, authority) in [("right.pem", &authority), ("wrong.pem", &stranger)] {

@@ -4,10 +4,9 @@ use std::fs;
 
 use mupdate_proto::Verb;
 use mupdate_tests::{
-    client::{Client, ClientError, Row},
+    client::{ClientError, Row},
     daemon::{Daemon, Kind},
     on_both_daemons,
-    player::LOGIN,
 };
 
 on_both_daemons!(
@@ -15,12 +14,6 @@ on_both_daemons!(
     a_flood_of_refusals_is_a_few_lines,
     who_has_no_user_or_no_role_is_told,
 );
-
-fn connect(daemon: &Daemon, user: &str) -> Client<std::net::TcpStream> {
-    let (mut client, _) = Client::greet(daemon.connect()).expect("the daemon serves");
-    client.authenticate(user, LOGIN.1).expect("a user of ours");
-    client
-}
 
 /// The reason of a NO.
 fn refused<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> String {
@@ -39,8 +32,8 @@ const BE1: &str = "roles.be1 = { role = \"backend\", servers = [\"be1\"] }\nrole
 
 fn roles_are_read_again_for_open_connections(kind: Kind) {
     let daemon = Daemon::start(kind, BE1);
-    let (mut backend, mut admin) = (connect(&daemon, "be1"), connect(&daemon, LOGIN.0));
-    let mut stream = connect(&daemon, "be1");
+    let (mut backend, mut admin) = (daemon.login_as("be1"), daemon.login());
+    let mut stream = daemon.login_as("be1");
     stream.update(&[]).expect("backends may follow");
     backend.activate("m", "be1!p", "x").expect("its own server");
     stream.noop().expect("NOOP works");
@@ -75,8 +68,8 @@ fn roles_are_read_again_for_open_connections(kind: Kind) {
 
 fn a_flood_of_refusals_is_a_few_lines(kind: Kind) {
     let daemon = Daemon::start(kind, "roles.be1 = { role = \"backend\", servers = [\"be1\"] }\n");
-    let mut nobody = connect(&daemon, LOGIN.0);
-    let mut backend = connect(&daemon, "be1");
+    let mut nobody = daemon.login();
+    let mut backend = daemon.login_as("be1");
     for _ in 0..2000 {
         assert_eq!(refused(nobody.delete("m")), "principal murder has no role");
         assert_eq!(refused(nobody.find("m")), "principal murder has no role");

@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 
 use mupdate_proto::encode_base64;
 use mupdate_tests::{
-    client::Client,
     daemon::{Daemon, Kind, Signal, add_user},
     on_both_daemons,
 };
@@ -41,7 +40,7 @@ fn no_password_gets_into_the_log(kind: Kind) {
         stream.read_to_string(&mut said).expect("it closes");
     }
     assert_eq!(said.matches("A OK \"Authenticated\"").count(), 3, "{said}");
-    Client::login(daemon.connect()).expect("it serves").logout().expect("it serves");
+    daemon.login().logout().expect("it serves");
     let log = daemon.log();
     assert!(log.contains("TRACE") || log.contains("DEBUG"), "it tells much: {log}");
     let secrets = [PASSWORD.into(), WRONG.into(), plain(PASSWORD), plain(WRONG), password];

@@ -88,10 +88,7 @@ fn a_second_daemon_on_the_data_directory(kind: Kind) {
         refused(second, answer, 69, &[&data.display().to_string()]);
     }
     assert!(first.is_running());
-    Client::login(first.connect())
-        .expect("the first goes on")
-        .activate("user.a", "be1!x", "")
-        .expect("and writes");
+    first.login().activate("user.a", "be1!x", "").expect("and writes");
     assert!(first.terminate().success());
     first.start_again();
 }

@@ -44,7 +44,7 @@ fn directory(client: &mut Client<TcpStream>) -> Copy {
 fn a_long_list_in_every_order(kind: Kind) {
     let config = "orders = { be1 = \"octet\", be2 = \"dot\" }\nlimits.output_buffer = 4096\n";
     let daemon = Daemon::start_on(kind, config, |data| preload(data, MANY));
-    let mut client = Client::login(daemon.connect()).expect("it serves");
+    let mut client = daemon.login();
     let name =
         |number: u32| ["user.x", "user.x-", "user.x^", "user.x."].map(|start| format!("{start}{number:03}"));
     for number in 0..250 {
@@ -65,9 +65,9 @@ fn a_long_list_in_every_order(kind: Kind) {
     let dot = client.list(Some("be2!")).expect("LIST works");
     assert_eq!(dot.len(), 1000);
     assert!(dot.is_sorted_by_key(|row| row.name().replace('.', "\x02")), "dot order");
-    let mut stream = Client::login(daemon.connect()).expect("it serves");
+    let mut stream = daemon.login();
     assert_eq!(stream.update(&[]).expect("UPDATE works"), all);
-    let mut part = Client::login(daemon.connect()).expect("it serves");
+    let mut part = daemon.login();
     let at_be2: Vec<_> = all.into_iter().filter(|row| row.location() == Some("be2!default")).collect();
     assert_eq!(part.update(&["be2"]).expect("UPDATE works"), at_be2);
 }
@@ -101,7 +101,7 @@ fn a_dump_amid_changes(kind: Kind) {
         .collect();
     let mut copies: Vec<_> = (0..3)
         .map(|_| {
-            let mut stream = Client::login(daemon.connect()).expect("it serves");
+            let mut stream = daemon.login();
             let mut copy = Copy::new();
             apply(&mut copy, stream.update(&[]).expect("UPDATE works"));
             for _ in 0..5 {
@@ -112,7 +112,7 @@ fn a_dump_amid_changes(kind: Kind) {
         .collect();
     over.store(true, Ordering::Relaxed);
     writers.into_iter().for_each(|writer| writer.join().expect("a writer goes on to its end"));
-    let there = directory(&mut Client::login(daemon.connect()).expect("it serves"));
+    let there = directory(&mut daemon.login());
     for (stream, copy) in &mut copies {
         apply(copy, stream.noop().expect("NOOP works"));
         assert!(*copy == there, "a subscriber's copy differs");
@@ -124,9 +124,9 @@ fn a_subscriber_that_was_stuck(kind: Kind) {
     const NAMES: usize = 500;
     const ROUNDS: usize = 6;
     let daemon = Daemon::start(kind, "");
-    let mut stuck = Client::login(daemon.connect()).expect("it serves");
+    let mut stuck = daemon.login();
     stuck.update(&[]).expect("UPDATE works");
-    let mut writer = Client::login(daemon.connect()).expect("it serves");
+    let mut writer = daemon.login();
     let acl = "x".repeat(5000);
     for round in 0..ROUNDS {
         for number in 0..NAMES {

@@ -58,7 +58,7 @@ fn a_listener_begins_with_tls(kind: Kind) {
     client.logout().expect("it serves");
     assert_eq!(client.end().expect("an end in good order"), None);
     assert!(client.stream().closed(), "close_notify comes before the end");
-    let mut plain = Client::login(daemon.connect()).expect("the other listener is as ever");
+    let mut plain = daemon.login();
     assert_eq!(
         plain.find("user.m0000").expect("it serves"),
         Some(Row::mailbox("user.m0000", "be1!a", &"x".repeat(500)))

@@ -29,7 +29,11 @@ pub use self::{
     launch::{Launch, Refusal},
     stage::DaemonStage,
 };
-use crate::player::{self, LOGIN};
+use crate::{
+    client::Client,
+    http::Http,
+    player::{self, LOGIN},
+};
 pub use rustix::process::Signal;
 
 /// How long anything may take before a test gives up. Nothing is expected to take a fraction of it.
@@ -248,6 +252,32 @@ impl Daemon {
         let stream = UnixStream::connect(self.data_dir().join("admin.sock")).expect("the daemon listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
         stream
+    }
+
+    /// A connection that is logged in as [`LOGIN`].
+    ///
+    /// # Panics
+    /// It does not serve.
+    pub fn login(&self) -> Client<TcpStream> {
+        Client::login(self.connect()).expect("the daemon serves")
+    }
+
+    /// A connection that is logged in as this user; [everybody](player::users) has the password of [`LOGIN`].
+    ///
+    /// # Panics
+    /// It does not serve, or does not know the user.
+    pub fn login_as(&self, user: &str) -> Client<TcpStream> {
+        let (mut client, _) = Client::greet(self.connect()).expect("the daemon serves");
+        client.authenticate(user, LOGIN.1).expect("the user is known");
+        client
+    }
+
+    /// Requests to its admin interface, on a connection to the socket in the data directory.
+    ///
+    /// # Panics
+    /// It does not listen.
+    pub fn admin(&self) -> Http<UnixStream> {
+        Http::new(self.connect_admin())
     }
 
     /// Sends it a signal.
