@@ -18,6 +18,8 @@ pub mod doctor;
 pub mod dump;
 pub mod exit;
 pub mod feeds;
+#[cfg(test)]
+mod fixture;
 pub mod fuses;
 pub mod history;
 pub mod inbox;

@@ -1,9 +1,10 @@
 use mupdate_core::directory::{Action, Batch, FuseLimits, Mass, Order, Policy, Speaker};
-use mupdate_proto::{Acl, Location, MailboxName, ServerName};
+use mupdate_proto::{Acl, ServerName};
 use tempfile::TempDir;
 
 use super::*;
 use crate::clock::now_millis;
+use crate::fixture::{activate, location, name, reserve};
 use crate::fuses::FuseBox;
 use crate::pairs::{PairSettings, Said};
 use crate::store::StoreOptions;
@@ -13,14 +14,6 @@ fn open(map_size: usize) -> (TempDir, Store) {
     let options = StoreOptions { map_size, max_readers: 16, ..StoreOptions::default() };
     let store = Store::open(dir.path(), options).expect("opens");
     (dir, store)
-}
-
-fn activate(mailbox: &str, location: &str, acl: &str) -> Action {
-    Action::Activate {
-        mailbox: MailboxName::new(mailbox.to_owned()).expect("legal"),
-        location: Location::new(location.to_owned()).expect("legal"),
-        acl: Acl::new(acl.to_owned()),
-    }
 }
 
 /// Said at this time, in milliseconds since 1970.
@@ -107,10 +100,7 @@ fn what_is_old_is_found() {
     say(
         &store,
         &[
-            Action::Reserve {
-                mailbox: MailboxName::new("half").expect("legal"),
-                location: Location::new("be1!p").expect("legal"),
-            },
+            reserve("half", "be1!p"),
             activate("both", "be1!p", "x\tl\t"),
             activate("both", "be2!p", "x\tl\t"),
             activate("both", "be1!p", "x\tl\t"),
@@ -173,9 +163,9 @@ fn a_full_map_is_found() {
     let (dir, store) = open(1 << 20);
     let acl = format!("{}\tlrs\t", "x".repeat(3000));
     for number in 0..250 {
-        let mailbox = MailboxName::new(format!("m{number}")).expect("legal");
+        let mailbox = name(&format!("m{number}"));
         let record = mupdate_core::directory::Record {
-            location: Location::new("be1!p").expect("legal"),
+            location: location("be1!p"),
             state: mupdate_core::directory::State::Active(Acl::new(acl.clone())),
         };
         let mut txn = store.begin().expect("no other writer");

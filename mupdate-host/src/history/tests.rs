@@ -1,11 +1,10 @@
-use mupdate_core::directory::Action;
-use mupdate_core::directory::{Batch, Edit, Policy, Speaker, View};
-use mupdate_proto::{Acl, Location, MailboxName};
+use mupdate_core::directory::{Action, Batch, Edit, Policy, Speaker, View};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
 use crate::admin::api::UndoRequest;
+use crate::fixture::{activate, delete, name, reserve};
 use crate::store::StoreOptions;
 
 fn open(journal: u64) -> (TempDir, Store) {
@@ -13,23 +12,6 @@ fn open(journal: u64) -> (TempDir, Store) {
     let options = StoreOptions { map_size: 16 << 20, max_readers: 16, journal, ..StoreOptions::default() };
     let store = Store::open(dir.path(), options).expect("opens");
     (dir, store)
-}
-
-fn name(text: &str) -> MailboxName {
-    MailboxName::new(text.to_owned()).expect("legal")
-}
-fn activate(mailbox: &str, location: &'static str, acl: &'static str) -> Action {
-    Action::Activate {
-        mailbox: name(mailbox),
-        location: Location::new(location).expect("legal"),
-        acl: Acl::new(acl),
-    }
-}
-fn reserve(mailbox: &str, location: &'static str) -> Action {
-    Action::Reserve { mailbox: name(mailbox), location: Location::new(location).expect("legal") }
-}
-fn delete(mailbox: &str) -> Action {
-    Action::Delete { mailbox: name(mailbox) }
 }
 
 fn say(store: &Store, user: &str, actions: &[Action]) {

@@ -11,7 +11,6 @@ use mupdate_core::{
     directory::{Edit, Record, State},
     server::{Finish, Row, Scope},
 };
-use mupdate_proto::{Location, MailboxName};
 use tempfile::TempDir;
 
 use super::*;
@@ -19,6 +18,7 @@ use crate::{
     authority::Following,
     config::Config,
     feeds::Feeds,
+    fixture,
     store::{RowSink, StoreOptions},
     writer::{Edits, Origin, WriterOptions},
 };
@@ -55,8 +55,8 @@ fn bench_of(map_size: usize, names: &[&str], more: &str) -> Bench {
     let writer = Writer::spawn(store.clone(), authority, feeds, WriterOptions::default(), Box::new(|_| ()));
     let writer = Arc::new(writer.expect("a thread"));
     let edits = names.iter().map(|name| Edit {
-        mailbox: MailboxName::new((*name).to_owned()).expect("legal"),
-        record: Some(Record { location: Location::new("be0!p").expect("legal"), state: State::Reserved }),
+        mailbox: fixture::name(name),
+        record: Some(Record { location: fixture::location("be0!p"), state: State::Reserved }),
     });
     let (tell, told) = mpsc::channel();
     let done = Done::new(move |outcome| tell.send(outcome).expect("the test waits"));

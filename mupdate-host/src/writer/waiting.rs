@@ -110,14 +110,12 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use mupdate_proto::MailboxName;
-
     use super::*;
+    use crate::fixture::delete;
 
     fn entry(inbox: &Arc<Inbox>, ticket: u64, name: &str) -> Entry {
-        let mailbox = MailboxName::new(name.to_owned()).expect("a legal name");
         let origin = Origin { principal: "backend".into(), peer: "test".into() };
-        Entry { action: Action::Delete { mailbox }, origin, ticket: ticket.into(), inbox: Arc::clone(inbox) }
+        Entry { action: delete(name), origin, ticket: ticket.into(), inbox: Arc::clone(inbox) }
     }
 
     fn inboxes<const N: usize>() -> [Arc<Inbox>; N] {

@@ -4,10 +4,11 @@ use mupdate_core::{
     directory::{Action, Refusal, Verdict},
     server::Reply,
 };
-use mupdate_proto::{Acl, Location, MailboxName, ServerName};
+use mupdate_proto::ServerName;
 
 use super::*;
 use crate::{
+    fixture::{activate, reserve},
     inbox::Inbox,
     pairs::PairSettings,
     service::fixture::Host,
@@ -48,15 +49,11 @@ impl Stand {
     }
 
     fn activate(&self, user: &str, mailbox: &str, location: &str) -> Verdict {
-        let mailbox = MailboxName::new(mailbox.to_owned()).expect("legal");
-        let location = Location::new(location.to_owned()).expect("legal");
-        self.ask(user, Action::Activate { mailbox, location, acl: Acl::new("x") })
+        self.ask(user, activate(mailbox, location, "x"))
     }
 
     fn reserve(&self, user: &str, mailbox: &str, location: &str) -> Verdict {
-        let mailbox = MailboxName::new(mailbox.to_owned()).expect("legal");
-        let location = Location::new(location.to_owned()).expect("legal");
-        self.ask(user, Action::Reserve { mailbox, location })
+        self.ask(user, reserve(mailbox, location))
     }
 
     /// As if a second had gone.

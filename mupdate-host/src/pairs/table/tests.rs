@@ -1,9 +1,8 @@
-use mupdate_core::directory::Action;
-use mupdate_core::directory::{Batch, MemoryView, Policy, Speaker};
-use mupdate_proto::{Acl, Location};
+use mupdate_core::directory::{Action, Batch, MemoryView, Policy, Speaker};
 use proptest::prelude::*;
 
 use super::*;
+use crate::fixture::{activate, delete, name, reserve};
 
 const SECOND: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,8 +43,8 @@ impl Murder {
     }
 
     fn create(&mut self, who: &str, name: &str) {
-        self.say(who, &reserve(name));
-        self.say(who, &activate(name, "x"));
+        self.say(who, &reserve(name, PLACE));
+        self.say(who, &activate(name, PLACE, "x"));
     }
 
     fn pair() -> Self {
@@ -83,21 +82,8 @@ impl Murder {
     }
 }
 
-fn name(text: &str) -> MailboxName {
-    MailboxName::new(text.to_owned()).expect("legal")
-}
-fn at(text: &'static str) -> Location {
-    Location::new(text).expect("legal")
-}
-fn reserve(mailbox: &str) -> Action {
-    Action::Reserve { mailbox: name(mailbox), location: at("be!p") }
-}
-fn activate(mailbox: &str, acl: &'static str) -> Action {
-    Action::Activate { mailbox: name(mailbox), location: at("be!p"), acl: Acl::new(acl) }
-}
-fn delete(mailbox: &str) -> Action {
-    Action::Delete { mailbox: name(mailbox) }
-}
+/// Where all of them are.
+const PLACE: &str = "be!p";
 
 #[test]
 fn a_pair_in_step_misses_nothing() {
@@ -168,12 +154,12 @@ fn echoes_that_do_not_come_are_missing_until_they_do() {
     assert_eq!(murder.missing(), 2);
     assert_eq!(murder.table.waiting_names(b"be", 1), [name("m")]);
     assert_eq!(murder.table.oldest_missing(&murder.server().speakers[0]), Some(murder.now - PATIENCE));
-    murder.say("b", &reserve("m"));
+    murder.say("b", &reserve("m", PLACE));
     assert_eq!(murder.missing(), 1, "the rest of it is waited for anew");
     murder.pass(PATIENCE);
     assert_eq!(murder.missing(), 2);
-    murder.say("b", &activate("m", "x"));
-    murder.say("b", &activate("n", "x"));
+    murder.say("b", &activate("m", PLACE, "x"));
+    murder.say("b", &activate("n", PLACE, "x"));
     assert_eq!((murder.missing(), murder.table.open_changes()), (0, 0));
     murder.check();
 }
@@ -183,9 +169,9 @@ fn a_failover_moves_the_lead_and_tells_what_may_be_lost() {
     let mut murder = Murder::pair();
     murder.create("a", "lost");
     murder.pass(5 * SECOND);
-    murder.say("b", &reserve("new"));
+    murder.say("b", &reserve("new", PLACE));
     assert_eq!(murder.leader(), "a", "one change is a chance");
-    murder.say("b", &activate("new", "x"));
+    murder.say("b", &activate("new", PLACE, "x"));
     assert_eq!((murder.leader(), murder.server().lead_changed), ("b", Some(murder.now)));
     let who = |address: &str| ("murder".to_owned(), address.to_owned());
     let lead = News::Lead { server: "be".into(), now: who("b"), before: who("a"), open: 1 };
@@ -206,17 +192,17 @@ fn a_failover_moves_the_lead_and_tells_what_may_be_lost() {
 #[test]
 fn late_echoes_are_no_lead() {
     let mut murder = Murder::pair();
-    murder.say("a", &activate("first", "1"));
-    murder.say("a", &activate("first", "2"));
+    murder.say("a", &activate("first", PLACE, "1"));
+    murder.say("a", &activate("first", PLACE, "2"));
     murder.say("a", &delete("first"));
     murder.create("a", "first");
     murder.pass(SECOND);
-    assert!(murder.say("b", &activate("first", "1")));
-    assert!(murder.say("b", &activate("first", "2")));
+    assert!(murder.say("b", &activate("first", PLACE, "1")));
+    assert!(murder.say("b", &activate("first", PLACE, "2")));
     assert!(murder.say("b", &delete("first")));
-    assert!(murder.say("b", &reserve("first")));
+    assert!(murder.say("b", &reserve("first", PLACE)));
     assert_eq!(murder.table.open_changes(), 1);
-    assert!(murder.say("b", &activate("first", "x")));
+    assert!(murder.say("b", &activate("first", PLACE, "x")));
     assert_eq!((murder.table.open_changes(), murder.leader()), (0, "a"));
     assert_eq!(murder.server().late_deletions, 1, "the new one was gone for a moment");
     murder.check();
@@ -237,9 +223,9 @@ fn deletions_in_time_are_not_late() {
 #[test]
 fn an_echo_by_the_leader_is_proof() {
     let mut murder = Murder::pair();
-    murder.say("b", &activate("first", "y"));
+    murder.say("b", &activate("first", PLACE, "y"));
     assert_eq!(murder.leader(), "a");
-    murder.say("a", &activate("first", "y"));
+    murder.say("a", &activate("first", PLACE, "y"));
     assert_eq!(murder.leader(), "b");
 }
 
@@ -262,7 +248,7 @@ fn strangers_are_told_and_do_not_count() {
 fn memory_is_bounded_and_old_things_are_given_up() {
     let mut murder = Murder::pair();
     for number in 0..OPEN + 10 {
-        murder.say("a", &activate(&format!("m{number}"), "x"));
+        murder.say("a", &activate(&format!("m{number}"), PLACE, "x"));
     }
     assert_eq!(murder.table.open_changes(), OPEN);
     assert_eq!(murder.missing(), 10);
@@ -276,11 +262,7 @@ fn memory_is_bounded_and_old_things_are_given_up() {
     assert_eq!(murder.table.open_changes(), 0);
     assert!(murder.server().speakers.len() < SPEAKERS, "the silent are forgotten");
     for number in 0..2 * SERVERS {
-        let action = Action::Reserve {
-            mailbox: name(&format!("s{number}")),
-            location: Location::new(format!("be{number}!")).expect("legal"),
-        };
-        murder.say("a", &action);
+        murder.say("a", &reserve(&format!("s{number}"), &format!("be{number}!")));
     }
     assert_eq!(murder.table.servers.len(), SERVERS);
     murder.check();
@@ -295,9 +277,9 @@ proptest! {
     ) {
         const NAMES: [&str; 3] = ["m", "n", "o"];
         let act = |kind: u8, mailbox: &str| match kind {
-            0 => reserve(mailbox),
-            1 => activate(mailbox, "1"),
-            2 => activate(mailbox, "2"),
+            0 => reserve(mailbox, PLACE),
+            1 => activate(mailbox, PLACE, "1"),
+            2 => activate(mailbox, PLACE, "2"),
             _ => delete(mailbox),
         };
         let mut murder = Murder::pair();
@@ -330,9 +312,8 @@ proptest! {
 fn nobody_is_followed_whose_name_is_too_long() {
     let mut murder = Murder::new();
     for number in 0..3 {
-        let location = Location::new(format!("{}{number}!p", "s".repeat(1 << 16))).expect("legal");
-        let action = Action::Reserve { mailbox: name(&format!("m{number}")), location };
-        assert!(murder.say("a", &action));
+        let place = format!("{}{number}!p", "s".repeat(1 << 16));
+        assert!(murder.say("a", &reserve(&format!("m{number}"), &place)));
     }
     assert_eq!(murder.table.servers().count(), 0);
     murder.create("a", "m");
