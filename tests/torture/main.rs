@@ -1,6 +1,6 @@
 //! Crashes and faults, for real, on both daemons: `just torture` runs it; `cargo test` without a name does not.
 //!
-//! First rounds of load that end in `kill -9`, a power cut or SIGTERM ([`crashes`]), then one test for each fault that a
+//! First power cuts of the store alone, then rounds of load that end in `kill -9`, a power cut or SIGTERM ([`crashes`]), then one test for each fault that a
 //! machine can have. What needs root says so where it is skipped. Mounts are made in a namespace of its own.
 //!
 //! `cargo test --release -p mupdate-tests --test torture -- --rounds 100 --seed 7 --daemon mupdated disk_full`
@@ -13,16 +13,19 @@ mod crashes;
 mod faults;
 mod sandbox;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use clap::Parser;
 use libtest_mimic::{Arguments, Failed, Trial};
-use mupdate_tests::daemon::Kind;
+use mupdate_tests::{daemon::Kind, powercut::trial::power_cuts};
 
 use self::{
     faults::{FAULTS, Needs},
     sandbox::Group,
 };
+
+/// Power cuts of the store alone for each round of crashes.
+const CUTS: usize = 200;
 
 /// The command line: libtest's, and three options more.
 #[derive(Parser)]
@@ -66,7 +69,12 @@ fn main() -> ExitCode {
     }
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let rounds = options.rounds;
-    let mut trials = Vec::new();
+    let cut_the_store = move || {
+        let totals = power_cuts(Path::new(env!("CARGO_BIN_EXE_commits")), CUTS * rounds, seed);
+        println!("{totals}");
+        Ok::<(), Failed>(())
+    };
+    let mut trials = vec![Trial::test("store::power_cuts", cut_the_store)];
     for kind in Kind::ALL.into_iter().filter(|kind| options.daemon.is_none_or(|only| only == *kind)) {
         let run = move || {
             crashes::crashes(kind, rounds, seed);
