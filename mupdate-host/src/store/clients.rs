@@ -1,11 +1,12 @@
 //! What is remembered of those who connect: when an UPDATE client was last in sync, and which order the
 //! mailboxes of a server are kept in.
 
-use heed::{RoTxn, RwTxn};
+use heed::RoTxn;
 use mupdate_core::directory::{Order, Revision};
 use mupdate_proto::ServerName;
 
 use super::error::StoreError;
+use super::redo::Staged;
 use super::tables::{Tables, be_u64};
 
 /// How many entries there can be; the longest unheard of makes room.
@@ -29,7 +30,7 @@ pub(super) fn synced(
 /// Remember that a client has everything up to a revision.
 pub(super) fn set_synced(
     tables: &Tables,
-    txn: &mut RwTxn<'_>,
+    txn: &mut Staged<'_>,
     client: &[u8],
     revision: Revision,
 ) -> Result<(), StoreError> {
@@ -49,7 +50,7 @@ pub(super) fn order(
 /// Remember the order that a server was seen to use. False: that was known.
 pub(super) fn set_order(
     tables: &Tables,
-    txn: &mut RwTxn<'_>,
+    txn: &mut Staged<'_>,
     server: &ServerName,
     order: Order,
     now: Revision,
@@ -77,7 +78,7 @@ fn get<'t>(
 
 fn put(
     tables: &Tables,
-    txn: &mut RwTxn<'_>,
+    txn: &mut Staged<'_>,
     kind: u8,
     name: &[u8],
     revision: Revision,
@@ -91,7 +92,7 @@ fn put(
 }
 
 /// Forget the entry with the lowest revision: of the same kind, unless it has none.
-fn make_room(tables: &Tables, txn: &mut RwTxn<'_>, kind: u8) -> Result<(), StoreError> {
+fn make_room(tables: &Tables, txn: &mut Staged<'_>, kind: u8) -> Result<(), StoreError> {
     let mut oldest = None;
     for entry in tables.clients.iter(txn)? {
         let (key, value) = entry?;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use heed::{RoTxn, RwTxn};
+use heed::RoTxn;
 use mupdate_proto::ServerName;
 
 use super::Store;
 use super::error::StoreError;
+use super::redo::Staged;
 use super::tables::Tables;
 
 /// What the keys begin with; the server's name follows.
@@ -32,7 +33,7 @@ pub(super) fn read(tables: &Tables, txn: &RoTxn<'_>) -> Result<Draining, StoreEr
 
 pub(super) fn write(
     tables: &Tables,
-    txn: &mut RwTxn<'_>,
+    txn: &mut Staged<'_>,
     server: &ServerName,
     drains: bool,
 ) -> Result<(), StoreError> {

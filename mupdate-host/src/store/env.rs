@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use heed::{EnvFlags, EnvOpenOptions, WithoutTls};
+use heed::{EnvFlags, EnvOpenOptions, FlagSetMode, WithoutTls};
 
 /// An environment whose read transactions are not tied to threads: an executor may move them.
 pub(super) type Env = heed::Env<WithoutTls>;
@@ -19,7 +19,7 @@ const LARGEST_PAGE: usize = 64 * 1024;
 
 /// Open for reading and writing, making the files (mode 0600) where they are missing.
 ///
-/// Durability is LMDB's default: a commit that returned is on the disk.
+/// Durability is LMDB's default: a commit that returned is on the disk. See [`leave_syncs_to_us`].
 /// The caller holds the lock of the data directory.
 pub(super) fn open(dir: &Path, map_size: usize, max_readers: u32) -> heed::Result<Env> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
@@ -28,6 +28,15 @@ pub(super) fn open(dir: &Path, map_size: usize, max_readers: u32) -> heed::Resul
     // user alone, the lock of the data directory keeps a second daemon away, and heed refuses to open
     // the same path twice in one process.
     unsafe { options.open(dir) }
+}
+
+/// Have commits return before they are on the disk: from now on that is the redo log's business.
+///
+/// Nobody else uses the environment yet.
+pub(super) fn leave_syncs_to_us(env: &Env) -> heed::Result<()> {
+    // SAFETY: no other thread sets flags, as this is done once, while the store is opened. A file that was not synced may be
+    // damaged after a power cut; the redo log takes it back to where it was synced.
+    unsafe { env.set_flags(EnvFlags::NO_SYNC, FlagSetMode::Enable) }
 }
 
 /// Open what is there to look at it, without making or changing any file.

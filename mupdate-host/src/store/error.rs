@@ -50,6 +50,10 @@ pub enum Found {
     Incomplete,
     /// A store of ours of which this page cannot be what LMDB has written.
     Damaged(u64),
+    /// A redo log that lacks something that was in it.
+    Log,
+    /// Another data file than that of the redo log beside it, which has changes that this one may lack.
+    Other,
 }
 
 impl OpenError {
@@ -110,6 +114,15 @@ impl fmt::Display for OpenError {
                         f,
                         "a damaged data.mdb (page {page} is not what it was written as): restore it from a \
                          backup, or remove it and have every backend push its list (ctl_mboxlist -m)"
+                    ),
+                    Found::Log => f.write_str(
+                        "a damaged redo.log, which has changes that data.mdb lacks: restore data.mdb from a \
+                         backup and remove redo.log; or remove both and have every backend push its list \
+                         (ctl_mboxlist -m)"
+                    ),
+                    Found::Other => f.write_str(
+                        "another data.mdb than the one that its redo.log was written for: if it was restored from \
+                         a backup, remove redo.log, whose changes are lost then; else put the right one back"
                     ),
                     Found::Version(version) => write!(
                         f,
@@ -189,6 +202,8 @@ pub enum StoreError {
     Corrupt(&'static str),
     /// LMDB or the system refused.
     Lmdb(heed::Error),
+    /// The redo log cannot be written, or the data file be synced.
+    Log(io::Error),
 }
 
 impl From<heed::Error> for StoreError {
@@ -208,6 +223,7 @@ impl fmt::Display for StoreError {
             Self::NameTooLong => f.write_str("mailbox name is too long"),
             Self::Corrupt(what) => write!(f, "the stored {what} is damaged"),
             Self::Lmdb(error) => write!(f, "storage error: {error}"),
+            Self::Log(error) => write!(f, "storage error: {error}"),
         }
     }
 }
@@ -216,12 +232,13 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Lmdb(error) => Some(error),
+            Self::Log(error) => Some(error),
             Self::Obstacle(_) | Self::NameTooLong | Self::Corrupt(_) => None,
         }
     }
 }
 
-fn out_of_space(error: &io::Error) -> bool {
+pub(super) fn out_of_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

@@ -11,27 +11,18 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
+use super::meta_page::{self, Meta, PAGE_HEAD, Tree, u16_at, u32_at, u64_at};
 use super::{Progress, error::Found};
 
-/// The page that a description of LMDB's file starts with; its own pages may be larger.
-const SMALLEST_PAGE: usize = 4096;
-
-/// Octets before the contents of a page, of a node and of the description of a table.
-const PAGE_HEAD: usize = 16;
+/// Octets before the contents of a node and of the description of a table.
 const NODE_HEAD: usize = 8;
 const TABLE: usize = 48;
-
-/// What LMDB's meta pages begin with, and the version of its file.
-const MAGIC: u32 = 0xBEEF_C0DE;
-const VERSION: u32 = 1;
 
 /// Kinds of pages.
 const BRANCH: u16 = 1;
 const LEAF: u16 = 2;
 const OVERFLOW: u16 = 4;
-const META: u16 = 8;
 
 /// Kinds of nodes: the value stands on pages of its own; the value describes a table.
 const BIG: u16 = 1;
@@ -46,28 +37,27 @@ const DEEPEST: u16 = 32;
 /// Pages between two words of how far the look has come.
 const TOLD_EVERY: u64 = 4096;
 
-/// What is wrong with the file; `None` if nothing is, or if it is not in a form that this machine writes.
-pub(super) fn look(path: &Path, progress: &Progress) -> io::Result<Option<Found>> {
+/// What is wrong with the file; `None` if nothing is, or if it is not in a form that this machine writes. It is looked at
+/// as of its current transaction, or of the one that is going to be.
+pub(super) fn look(file: &File, current: Option<Meta>, progress: &Progress) -> io::Result<Option<Found>> {
     // The layout differs where addresses are shorter, and there LMDB is taken at its word.
     if cfg!(not(target_pointer_width = "64")) {
         return Ok(None);
     }
-    let file = File::open(path)?;
     let length = file.metadata()?.len();
-    let Some(metas) = metas(&file)? else { return Ok(Some(Found::Foreign)) };
-    let newest = if metas[1].transaction > metas[0].transaction { &metas[1] } else { &metas[0] };
-    let pages = length / newest.page_size as u64;
-    let seen = vec![0; usize::try_from(pages / 64 + 1).unwrap_or(0)];
-    let mut walk = Walk {
-        file: &file,
-        page_size: newest.page_size,
-        last: newest.last,
-        pages,
-        seen,
-        looked: 0,
-        progress,
+    let current = match current {
+        Some(current) => current,
+        None => match meta_page::both(file)? {
+            Some([even, odd]) if odd.transaction > even.transaction => odd,
+            Some([even, _]) => even,
+            None => return Ok(Some(Found::Foreign)),
+        },
     };
-    for table in newest.tables {
+    let pages = length / current.page_size as u64;
+    let seen = vec![0; usize::try_from(pages / 64 + 1).unwrap_or(0)];
+    let mut walk =
+        Walk { file, page_size: current.page_size, last: current.last, pages, seen, looked: 0, progress };
+    for table in current.tables {
         match walk.table(table) {
             Ok(()) => {}
             Err(Stop::Damaged(page)) => return Ok(Some(Found::Damaged(page))),
@@ -76,54 +66,6 @@ pub(super) fn look(path: &Path, progress: &Progress) -> io::Result<Option<Found>
     }
     progress.tell(pages, pages);
     Ok(None)
-}
-
-/// What a meta page says.
-struct Meta {
-    page_size: usize,
-    /// Free pages, and all else.
-    tables: [Tree; 2],
-    last: u64,
-    transaction: u64,
-}
-
-/// Both meta pages; `None` if one of them is none.
-fn metas(file: &File) -> io::Result<Option<[Meta; 2]>> {
-    let mut page = [0; SMALLEST_PAGE];
-    let mut meta = |at: u64| match file.read_exact_at(&mut page, at) {
-        Ok(()) => Ok(Meta::parse(&page)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
-    };
-    let Some(first) = meta(0)? else { return Ok(None) };
-    let Some(second) = meta(first.page_size as u64)? else { return Ok(None) };
-    Ok((first.page_size == second.page_size).then_some([first, second]))
-}
-
-impl Meta {
-    fn parse(page: &[u8]) -> Option<Self> {
-        let meta = page.get(PAGE_HEAD..PAGE_HEAD + 136)?;
-        if u16_at(page, 10)? & META == 0 || u32_at(meta, 0)? != MAGIC || u32_at(meta, 4)? != VERSION {
-            return None;
-        }
-        let page_size = usize::try_from(u32_at(meta, 24)?).ok()?;
-        let sane = page_size.is_power_of_two() && (SMALLEST_PAGE..=1 << 16).contains(&page_size);
-        let tables = [Tree::parse(&meta[24..])?, Tree::parse(&meta[72..])?];
-        sane.then_some(Self { page_size, tables, last: u64_at(meta, 120)?, transaction: u64_at(meta, 128)? })
-    }
-}
-
-/// Where a tree of pages begins.
-#[derive(Debug, Clone, Copy)]
-struct Tree {
-    depth: u16,
-    root: u64,
-}
-
-impl Tree {
-    fn parse(octets: &[u8]) -> Option<Self> {
-        Some(Self { depth: u16_at(octets, 6)?, root: u64_at(octets, 40)? })
-    }
 }
 
 /// Why a walk has ended.
@@ -254,18 +196,6 @@ fn node_page([first, second, third]: [u16; 3]) -> u64 {
     u64::from(low) | u64::from(high) << 16 | u64::from(third) << 32
 }
 
-fn u16_at(octets: &[u8], at: usize) -> Option<u16> {
-    octets.get(at..)?.first_chunk().copied().map(u16::from_ne_bytes)
-}
-
-fn u32_at(octets: &[u8], at: usize) -> Option<u32> {
-    octets.get(at..)?.first_chunk().copied().map(u32::from_ne_bytes)
-}
-
-fn u64_at(octets: &[u8], at: usize) -> Option<u64> {
-    octets.get(at..)?.first_chunk().copied().map(u64::from_ne_bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -275,6 +205,7 @@ mod tests {
     use proptest::prelude::*;
     use tempfile::TempDir;
 
+    use super::super::meta_page::SMALLEST_PAGE;
     use super::*;
     use crate::store::{Store, StoreOptions};
 
@@ -301,7 +232,8 @@ mod tests {
     fn judge(dir: &TempDir, octets: &[u8]) -> Option<Found> {
         let path = dir.path().join("copy");
         fs::write(&path, octets).expect("written");
-        look(&path, &Progress::default()).expect("it can be read")
+        let file = File::open(&path).expect("written");
+        look(&file, None, &Progress::default()).expect("it can be read")
     }
 
     #[test]

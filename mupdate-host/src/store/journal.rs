@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Bound;
 
 use bytes::Bytes;
-use heed::{PutFlags, RoTxn, RwTxn};
+use heed::RoTxn;
 use mupdate_core::directory::{Record, Revision, State};
 use mupdate_proto::{Acl, Location, MailboxName};
 
@@ -21,6 +21,7 @@ pub(super) use trim::{Bounds, TOGETHER, trim};
 
 use super::Store;
 use super::error::StoreError;
+use super::redo::Staged;
 use super::tables::{Tables, be_u64};
 use crate::admin::api::Deed;
 
@@ -290,14 +291,14 @@ fn split(revision: Revision, octets: &[u8]) -> Option<Entry> {
 /// Enter a change.
 pub(super) fn enter(
     tables: &Tables,
-    txn: &mut RwTxn<'_>,
+    txn: &mut Staged<'_>,
     author: &mut Author,
     revision: Revision,
     mailbox: &MailboxName,
     [before, after]: [Option<&Record>; 2],
 ) -> Result<(), StoreError> {
     let entry = author.encode(mailbox.as_bytes(), before, after);
-    Ok(tables.journal.put_with_flags(txn, PutFlags::APPEND, &revision.to_be_bytes(), entry)?)
+    Ok(tables.journal.append(txn, &revision.to_be_bytes(), entry)?)
 }
 
 /// Give `each` the names of all entries after a revision, if they are no more than `most`.
@@ -336,8 +337,7 @@ pub(super) fn begin(tables: &Tables, env: &super::env::Env) -> Result<(), StoreE
     drop(txn);
     if !whole {
         let mut txn = env.write_txn()?;
-        tables.journal.clear(&mut txn)?;
-        tables.set_number(&mut txn, "journal_from", revision)?;
+        tables.begin_journal(&mut txn, revision)?;
         txn.commit()?;
     }
     Ok(())

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use heed::{RoTxn, RwTxn};
+use heed::RoTxn;
 use mupdate_proto::Location;
 
 use super::error::StoreError;
 use super::locations::{self, Place};
+use super::redo::Staged;
 use super::tables::Tables;
 
 /// Partitions of a server that are looked at to count its names.
@@ -106,7 +107,7 @@ impl Ledger {
     }
 
     /// Write everything down. Locations that hold nothing are forgotten.
-    pub(super) fn settle(self, tables: &Tables, txn: &mut RwTxn<'_>) -> Result<(), StoreError> {
+    pub(super) fn settle(self, tables: &Tables, txn: &mut Staged<'_>) -> Result<(), StoreError> {
         for (id, line) in self.lines.iter().filter(|(_, line)| line.changed()) {
             let location = line.location.as_bytes();
             let used = line.active > 0 || line.reserved > 0;

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
-use heed::{RoTxn, RwTxn};
+use heed::RoTxn;
 use mupdate_core::server::Scope;
 use mupdate_proto::{Location, ServerName};
 
 use super::error::StoreError;
+use super::redo::Staged;
 use super::tables::{Tables, be_u64};
 
 /// Octets of a location that are part of its key in `places`; the rest is compared in `locations`.
@@ -97,7 +98,7 @@ pub(super) fn ids_of_server(
 /// Enter a new location in `places`.
 pub(super) fn enter(
     tables: &Tables,
-    txn: &mut RwTxn<'_>,
+    txn: &mut Staged<'_>,
     location: &[u8],
     id: u32,
 ) -> Result<(), StoreError> {
@@ -107,7 +108,7 @@ pub(super) fn enter(
 /// Take a location out of `places`.
 pub(super) fn leave(
     tables: &Tables,
-    txn: &mut RwTxn<'_>,
+    txn: &mut Staged<'_>,
     location: &[u8],
     id: u32,
 ) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! The mirror: what the directory looks like, kept in LMDB.
 //!
 //! - Readers never wait for the writer, nor it for them. No read transaction outlives one call of a method here.
-//! - There is one writer at a time, and a commit that returned is on the disk.
+//! - There is one writer at a time, and a commit that returned is on the disk: in the redo log.
 //! - Records, locations and ACLs come back octet for octet.
 //! - All tables change in one transaction: a crash leaves them as the last commit did, all of them.
 //! - Tombstones and clients are bounded; everything else is as large as the directory is.
@@ -17,6 +17,7 @@ pub mod journal;
 mod ledger;
 mod locations;
 mod lock;
+mod meta_page;
 mod occupied;
 mod page;
 mod place;
@@ -24,6 +25,7 @@ mod progress;
 mod read;
 mod reannounce;
 mod record;
+mod redo;
 pub mod scan;
 mod sink;
 mod tables;
@@ -33,7 +35,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -57,6 +59,7 @@ pub use write::WriteTxn;
 use env::Env;
 use lock::Claim;
 use place::DataPlace;
+use redo::{LOG_FILE, Recovery, Redo};
 use tables::{Contents, Tables};
 
 /// The name of LMDB's file in the data directory.
@@ -109,8 +112,9 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
-/// Fields are dropped in this order: the directory is given up after LMDB has closed its files.
+/// Fields are dropped in this order: the log is settled, then LMDB closes its files, and then the directory is given up.
 struct Inner {
+    redo: Redo,
     tables: Tables,
     env: Env,
     place: DataPlace,
@@ -143,10 +147,13 @@ impl Store {
     /// a missing directory that could be made aside.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, OpenError> {
         Claim::make_dir(dir)?;
-        // A lock file is there if a daemon ever was. What that one may be writing must not be looked at; and
+        // A lock file, or a log, is there if a daemon ever was. What that one may be writing must not be looked at; and
         // where none ever was, nothing must be made before it is known what is there.
-        let claim = Claim::take_existing(dir)?;
-        let contents = look(dir, options.map_size, &options.progress)?;
+        let claim = match Claim::take_existing(dir)? {
+            None if dir.join(LOG_FILE).exists() => Some(Claim::take(dir)?),
+            claim => claim,
+        };
+        let (contents, recovery) = look(dir, options.map_size, &options.progress)?;
         if let Contents::Other(found) = contents {
             return Err(OpenError::format(dir, found));
         }
@@ -155,10 +162,10 @@ impl Store {
             None => Claim::take(dir)?,
         };
         claim.sign().map_err(|error| OpenError::io(dir, error))?;
-        place::reserve_lock_table(dir, options.max_readers).map_err(|error| OpenError::io(dir, error))?;
+        let readers = options.max_readers.saturating_add(redo::READERS);
+        place::reserve_lock_table(dir, readers).map_err(|error| OpenError::io(dir, error))?;
 
-        let env = env::open(dir, options.map_size, options.max_readers)
-            .map_err(|error| OpenError::heed(dir, error))?;
+        let env = env::open(dir, options.map_size, readers).map_err(|error| OpenError::heed(dir, error))?;
         let tables = match contents {
             Contents::Nothing => create(dir, &env)?,
             Contents::Older => {
@@ -167,16 +174,26 @@ impl Store {
             }
             Contents::Ours | Contents::Other(_) => open_tables(dir, &env)?,
         };
-        let place = DataPlace::of(dir).map_err(|error| OpenError::io(dir, error))?;
-        let StoreOptions { tombstones, journal, journal_age, orders, .. } = options;
-        if journal > 0 {
+        if let Some(recovery) = recovery {
+            recovery.redo(&tables, &env).map_err(|error| failed(dir, error))?;
+            let transactions = recovery.transactions();
+            tracing::info!(
+                transactions,
+                "the store was not closed in good order: done again from {LOG_FILE}"
+            );
+        }
+        if options.journal > 0 {
             journal::begin(&tables, &env).map_err(|error| failed(dir, error))?;
         }
+        let redo = Redo::begin(dir, &env, options.map_size).map_err(|error| OpenError::io(dir, error))?;
+        let place = DataPlace::of(dir).map_err(|error| OpenError::io(dir, error))?;
+        let StoreOptions { tombstones, journal, journal_age, orders, .. } = options;
         let drains = env.read_txn().map_err(StoreError::from).and_then(|txn| draining::read(&tables, &txn));
         let drains = ArcSwap::from_pointee(drains.map_err(|error| failed(dir, error))?);
         let orders = ArcSwap::from_pointee(orders);
         Ok(Self {
             inner: Arc::new(Inner {
+                redo,
                 tables,
                 env,
                 place,
@@ -297,21 +314,39 @@ impl fmt::Debug for Store {
     }
 }
 
-/// What is in a data directory, found out without changing it.
-fn look(dir: &Path, map_size: usize, progress: &Progress) -> Result<Contents, OpenError> {
-    match fs::metadata(dir.join(DATA_FILE)) {
-        Ok(data) if data.len() > 0 => {}
-        Ok(_) => return Ok(Contents::Nothing),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Contents::Nothing),
-        Err(error) => return Err(OpenError::io(dir, error)),
+/// What is in a data directory, and what has to be done once more there. Nothing is changed before it is known to be ours
+/// and sound; then the data file is taken back to where that begins.
+fn look(dir: &Path, map_size: usize, progress: &Progress) -> Result<(Contents, Option<Recovery>), OpenError> {
+    let io = |error| OpenError::io(dir, error);
+    let data = match File::options().read(true).open(dir.join(DATA_FILE)) {
+        Ok(data) => data,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Contents::Nothing, None)),
+        Err(error) => return Err(io(error)),
+    };
+    if data.metadata().map_err(io)?.len() == 0 {
+        return Ok((Contents::Nothing, None));
     }
-    let found = intact::look(&dir.join(DATA_FILE), progress).map_err(|error| OpenError::io(dir, error))?;
-    if let Some(found) = found {
-        return Ok(Contents::Other(found));
+    let recovery = match Recovery::read(dir).map_err(io)? {
+        Ok(recovery) => recovery,
+        Err(found) => return Ok((Contents::Other(found), None)),
+    };
+    let recovery = match recovery {
+        Some(recovery) => match recovery.belongs_to(&data).map_err(io)? {
+            Ok(true) => Some(recovery),
+            Ok(false) => None,
+            Err(found) => return Ok((Contents::Other(found), None)),
+        },
+        None => None,
+    };
+    let current = recovery.as_ref().and_then(Recovery::meta);
+    if let Some(found) = intact::look(&data, current, progress).map_err(io)? {
+        return Ok((Contents::Other(found), None));
     }
-    env::look(dir, map_size)
-        .and_then(|env| tables::contents(&env))
-        .map_err(|error| OpenError::heed(dir, error))
+    if let Some(recovery) = &recovery {
+        recovery.restore(dir).map_err(io)?;
+    }
+    let contents = env::look(dir, map_size).and_then(|env| tables::contents(&env));
+    Ok((contents.map_err(|error| OpenError::heed(dir, error))?, recovery))
 }
 
 /// Make the tables, and see to it that the new files are still there after a power failure.

@@ -9,8 +9,9 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
 use super::DATA_FILE;
+use super::redo::LOG_FILE;
 
-/// LMDB's table of read transactions.
+/// The file of LMDB's table of read transactions.
 const LOCK_FILE: &str = "lock.mdb";
 
 /// What LMDB keeps there for each, and what stands before and rounds it up: more than it needs.
@@ -20,26 +21,42 @@ const HEAD: u64 = 4096;
 /// Less than this is left on a disk on which a write came to an early end.
 const LEFT: u64 = 64 * 1024;
 
-/// The data file that was opened.
+/// The files that were opened: the data file and the redo log.
 #[derive(Debug)]
 pub(super) struct DataPlace {
+    files: [OpenedFile; 2],
+}
+
+/// A file, and how it is known again.
+#[derive(Debug)]
+struct OpenedFile {
     path: PathBuf,
     device: u64,
     inode: u64,
 }
 
-impl DataPlace {
-    /// The one in this directory now.
-    pub(super) fn of(dir: &Path) -> io::Result<Self> {
-        let path = std::path::absolute(dir.join(DATA_FILE))?;
+impl OpenedFile {
+    fn at(path: &Path) -> io::Result<Self> {
+        let path = std::path::absolute(path)?;
         let metadata = fs::metadata(&path)?;
         Ok(Self { path, device: metadata.dev(), inode: metadata.ino() })
     }
 
-    /// Is it there still? LMDB would not notice: it goes on with a file that has no name any more, and what was answered
-    /// OK would be gone with the process.
-    pub(super) fn is_there(&self) -> bool {
+    fn is_there(&self) -> bool {
         fs::metadata(&self.path).is_ok_and(|is| is.dev() == self.device && is.ino() == self.inode)
+    }
+}
+
+impl DataPlace {
+    /// Those in this directory now.
+    pub(super) fn of(dir: &Path) -> io::Result<Self> {
+        Ok(Self { files: [OpenedFile::at(&dir.join(DATA_FILE))?, OpenedFile::at(&dir.join(LOG_FILE))?] })
+    }
+
+    /// Are they there still? Nobody else would notice: one goes on with a file that has no name any more, and what was
+    /// answered OK would be gone with the process.
+    pub(super) fn is_there(&self) -> bool {
+        self.files.iter().all(OpenedFile::is_there)
     }
 
     /// Is the disk full? LMDB says that of a write that was cut short as little as the system does.
@@ -49,7 +66,7 @@ impl DataPlace {
 
     /// Octets that are free on the disk.
     pub(super) fn free(&self) -> Option<u64> {
-        statvfs(&self.path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+        statvfs(&self.files[0].path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 

@@ -13,24 +13,75 @@
 //!
 //! Numbers are big-endian, so that they sort.
 
+use std::ops::{Bound, Deref};
+
 use heed::types::Bytes as Octets;
-use heed::{Database, RoTxn, RwTxn};
+use heed::{Database, PutFlags, RoTxn, RwTxn};
 use mupdate_core::directory::Revision;
 
 use super::env::Env;
 use super::error::{Found, StoreError};
+use super::redo::{Op, Staged};
 
 /// The format that this version writes and reads.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
-/// The format before, which is upgraded: it has no journal.
-const BEFORE: u32 = 1;
+/// Those before, which are upgraded: the first has no journal, and a version that writes the second knows no redo log.
+const BEFORE: [u32; 2] = [1, 2];
 
 /// What the `format` entry begins with; the number follows.
 const SIGNATURE: &str = "mupdate directory ";
 
 /// A table: octets to octets. The codecs lie beside what they encode.
-pub(super) type Table = Database<Octets, Octets>;
+///
+/// It is read like LMDB's own; what is written to it is noted in the transaction's record as well, so that it can be done
+/// once more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table {
+    /// Its place among [all](Tables::all): how records name it.
+    number: u8,
+    database: Database<Octets, Octets>,
+}
+
+impl Deref for Table {
+    type Target = Database<Octets, Octets>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.database
+    }
+}
+
+impl Table {
+    /// Write a value.
+    pub(super) fn put(&self, txn: &mut Staged<'_>, key: &[u8], value: &[u8]) -> Result<(), heed::Error> {
+        self.database.put(&mut txn.txn, key, value)?;
+        txn.record.note(Op::Put, self.number, key, value);
+        Ok(())
+    }
+
+    /// Write a value behind all others.
+    pub(super) fn append(&self, txn: &mut Staged<'_>, key: &[u8], value: &[u8]) -> Result<(), heed::Error> {
+        self.database.put_with_flags(&mut txn.txn, PutFlags::APPEND, key, value)?;
+        txn.record.note(Op::Put, self.number, key, value);
+        Ok(())
+    }
+
+    /// Delete an entry, if it is there.
+    pub(super) fn delete(&self, txn: &mut Staged<'_>, key: &[u8]) -> Result<(), heed::Error> {
+        if self.database.delete(&mut txn.txn, key)? {
+            txn.record.note(Op::Delete, self.number, key, &[]);
+        }
+        Ok(())
+    }
+
+    /// Delete everything up to a key, and that.
+    pub(super) fn delete_to(&self, txn: &mut Staged<'_>, key: &[u8]) -> Result<(), heed::Error> {
+        let range = (Bound::Unbounded, Bound::Included(key));
+        self.database.delete_range(&mut txn.txn, &range)?;
+        txn.record.note(Op::DeleteTo, self.number, key, &[]);
+        Ok(())
+    }
+}
 
 /// Handles of all tables.
 #[derive(Debug, Clone, Copy)]
@@ -45,34 +96,34 @@ pub(super) struct Tables {
     pub meta: Table,
 }
 
+/// Their names. Records of the redo log know them by their places here.
+const NAMES: [&str; 8] =
+    ["mailboxes", "by_location", "locations", "places", "tombstones", "journal", "clients", "meta"];
+
 impl Tables {
     /// Make the tables of an empty environment.
     pub(super) fn create(env: &Env, txn: &mut RwTxn<'_>) -> Result<Self, StoreError> {
-        let mut table = |name| env.create_database::<Octets, Octets>(txn, Some(name));
-        let tables = Self {
-            mailboxes: table("mailboxes")?,
-            by_location: table("by_location")?,
-            locations: table("locations")?,
-            places: table("places")?,
-            tombstones: table("tombstones")?,
-            journal: table("journal")?,
-            clients: table("clients")?,
-            meta: table("meta")?,
-        };
-        tables.meta.put(txn, b"format", format!("{SIGNATURE}{FORMAT}").as_bytes())?;
+        let made = Self::gather(|name| env.create_database::<Octets, Octets>(txn, Some(name)).map(Some))?;
+        let tables = made.ok_or(StoreError::Corrupt("set of tables"))?;
+        tables.meta.database.put(txn, b"format", format!("{SIGNATURE}{FORMAT}").as_bytes())?;
         Ok(tables)
     }
 
     /// The tables of an environment that was in use before; `None` if one is missing.
     pub(super) fn open(env: &Env, txn: &RoTxn<'_>) -> Result<Option<Self>, heed::Error> {
-        let table = |name| env.open_database::<Octets, Octets>(txn, Some(name));
-        let (Some(mailboxes), Some(by_location), Some(locations), Some(places)) =
-            (table("mailboxes")?, table("by_location")?, table("locations")?, table("places")?)
-        else {
-            return Ok(None);
-        };
-        let (Some(tombstones), Some(journal), Some(clients), Some(meta)) =
-            (table("tombstones")?, table("journal")?, table("clients")?, table("meta")?)
+        Self::gather(|name| env.open_database::<Octets, Octets>(txn, Some(name)))
+    }
+
+    fn gather(
+        mut database: impl FnMut(&'static str) -> Result<Option<Database<Octets, Octets>>, heed::Error>,
+    ) -> Result<Option<Self>, heed::Error> {
+        let mut all = Vec::with_capacity(NAMES.len());
+        for (number, name) in (0..).zip(NAMES) {
+            let Some(database) = database(name)? else { return Ok(None) };
+            all.push(Table { number, database });
+        }
+        let Ok([mailboxes, by_location, locations, places, tombstones, journal, clients, meta]) =
+            <[Table; NAMES.len()]>::try_from(all)
         else {
             return Ok(None);
         };
@@ -80,9 +131,33 @@ impl Tables {
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> [Table; 8] {
+    pub(super) fn all(&self) -> [Table; NAMES.len()] {
         let Self { mailboxes, by_location, locations, places, tombstones, journal, clients, meta } = *self;
         [mailboxes, by_location, locations, places, tombstones, journal, clients, meta]
+    }
+
+    /// Do once more what a record says was done.
+    pub(super) fn redo(
+        &self,
+        txn: &mut RwTxn<'_>,
+        (op, number, key, value): (Op, u8, &[u8], &[u8]),
+    ) -> Result<(), StoreError> {
+        let all = self.all();
+        let table = all.get(usize::from(number)).ok_or(StoreError::Corrupt("redo log"))?.database;
+        match op {
+            Op::Put => table.put(txn, key, value)?,
+            Op::Delete => drop(table.delete(txn, key)?),
+            Op::DeleteTo => {
+                table.delete_range(txn, &(Bound::Unbounded, Bound::Included(key)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forget the journal, if entries are missing, and begin a new one after this revision.
+    pub(super) fn begin_journal(&self, txn: &mut RwTxn<'_>, revision: Revision) -> Result<(), StoreError> {
+        self.journal.database.clear(txn)?;
+        Ok(self.meta.database.put(txn, b"journal_from", &revision.to_be_bytes())?)
     }
 
     /// Octets that they take.
@@ -133,20 +208,20 @@ impl Tables {
     /// Set or forget one of these.
     pub(super) fn set_word(
         &self,
-        txn: &mut RwTxn<'_>,
+        txn: &mut Staged<'_>,
         name: &str,
         word: Option<&str>,
     ) -> Result<(), StoreError> {
         let key = format!("word:{name}");
         match word {
             Some(word) => self.meta.put(txn, key.as_bytes(), word.as_bytes())?,
-            None => drop(self.meta.delete(txn, key.as_bytes())?),
+            None => self.meta.delete(txn, key.as_bytes())?,
         }
         Ok(())
     }
 
     /// Set one of the numbers above.
-    pub(super) fn set_number(&self, txn: &mut RwTxn<'_>, name: &str, number: u64) -> Result<(), StoreError> {
+    pub(super) fn set_number(&self, txn: &mut Staged<'_>, name: &str, number: u64) -> Result<(), StoreError> {
         Ok(self.meta.put(txn, name.as_bytes(), &number.to_be_bytes())?)
     }
 }
@@ -158,7 +233,7 @@ pub(super) enum Contents {
     Nothing,
     /// A store that this version can use.
     Ours,
-    /// A store of the version before, which can be upgraded.
+    /// A store of a version before, which can be upgraded.
     Older,
     /// Something that must be left alone.
     Other(Found),
@@ -181,18 +256,22 @@ pub(super) fn contents(env: &Env) -> Result<Contents, heed::Error> {
         .and_then(|number| number.parse().ok());
     Ok(match version {
         Some(FORMAT) => Contents::Ours,
-        Some(BEFORE) => Contents::Older,
+        Some(version) if BEFORE.contains(&version) => Contents::Older,
         Some(version) => Contents::Other(Found::Version(version)),
         None => Contents::Other(Found::Foreign),
     })
 }
 
-/// Bring the format before into this one: there is a journal, which begins now.
+/// Bring a format before into this one. What had no journal has one, which begins now.
 pub(super) fn upgrade(env: &Env, txn: &mut RwTxn<'_>) -> Result<(), StoreError> {
     env.create_database::<Octets, Octets>(txn, Some("journal"))?;
     let meta =
         env.open_database::<Octets, Octets>(txn, Some("meta"))?.ok_or(StoreError::Corrupt("meta table"))?;
-    if let Some(revision) = meta.get(txn, b"revision")?.map(<[u8]>::to_vec) {
+    let first = format!("{SIGNATURE}1");
+    let revision = meta.get(txn, b"revision")?.map(<[u8]>::to_vec);
+    if meta.get(txn, b"format")? == Some(first.as_bytes())
+        && let Some(revision) = revision
+    {
         meta.put(txn, b"journal_from", &revision)?;
     }
     Ok(meta.put(txn, b"format", format!("{SIGNATURE}{FORMAT}").as_bytes())?)

@@ -30,15 +30,16 @@ fn refusal(dir: &Path) -> Found {
 
 fn set_format(dir: &Path, format: &[u8]) {
     let store = Store::open(dir, options()).expect("ours");
-    let mut txn = store.inner.env.write_txn().expect("no other writer");
+    let txn = store.inner.env.write_txn().expect("no other writer");
+    let mut txn = store.inner.redo.stage(txn);
     store.inner.tables.meta.put(&mut txn, b"format", format).expect("there is room");
-    txn.commit().expect("there is room");
+    store.inner.redo.commit(txn, false, |error| panic!("{error}")).expect("there is room");
 }
 
 #[test]
 fn another_version_is_told_from_another_program() {
     for (format, found) in [
-        (&b"mupdate directory 3"[..], Found::Version(3)),
+        (&b"mupdate directory 4"[..], Found::Version(4)),
         (b"mupdate directory two", Found::Foreign),
         (b"\xff", Found::Foreign),
     ] {

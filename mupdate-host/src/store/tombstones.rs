@@ -2,16 +2,17 @@
 
 use std::ops::Bound;
 
-use heed::{RoTxn, RwTxn};
+use heed::RoTxn;
 use mupdate_core::directory::Revision;
 
 use super::error::StoreError;
+use super::redo::Staged;
 use super::tables::{Tables, be_u64};
 
 /// Remember that a mailbox was deleted. The oldest are forgotten beyond `bound`.
 pub(super) fn bury(
     tables: &Tables,
-    txn: &mut RwTxn<'_>,
+    txn: &mut Staged<'_>,
     revision: Revision,
     key: &[u8],
     bound: u64,

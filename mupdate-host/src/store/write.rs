@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use heed::RwTxn;
 use mupdate_core::directory::{Order, Record, Revision, State, View, v36_key};
 use mupdate_proto::{Acl, MailboxName, ServerName};
 use rustix::io::Errno;
@@ -15,6 +14,7 @@ use super::journal::{self, Author};
 use super::ledger::Ledger;
 use super::locations::{self, member_key};
 use super::record::Stored;
+use super::redo::Staged;
 use super::tables::Tables;
 use super::{Inner, Store, clients, tombstones};
 use crate::admin::api::Deed;
@@ -35,7 +35,9 @@ const LOOK_AGAIN_MS: u64 = 3_600_000;
 pub struct WriteTxn<'s> {
     inner: &'s Inner,
     tables: &'s Tables,
-    txn: RwTxn<'s>,
+    txn: Staged<'s>,
+    /// It is settled at once, as there is little room in the map.
+    at_once: bool,
     ledger: Ledger,
     name_limit: usize,
     tombstones: u64,
@@ -64,7 +66,8 @@ impl Store {
         if !inner.place.is_there() {
             return Err(StoreError::Obstacle(Obstacle::Gone));
         }
-        let txn = inner.env.write_txn()?;
+        let at_once = inner.redo.is_scarce()?;
+        let txn = inner.redo.stage(inner.env.write_txn()?);
         let used = inner.tables.used(&txn)?;
         Ok(WriteTxn {
             inner,
@@ -74,6 +77,7 @@ impl Store {
             grows: false,
             revision: inner.tables.revision(&txn)?,
             txn,
+            at_once,
             ledger: Ledger::default(),
             name_limit: self.name_limit(),
             tombstones: inner.tombstones,
@@ -81,6 +85,16 @@ impl Store {
             draining: None,
             changes: 0,
         })
+    }
+}
+
+impl Store {
+    /// Have a full map give back the pages that only the redo log needs. False: there were none, and it is full.
+    ///
+    /// # Errors
+    /// What is on the disk is unknown.
+    pub fn settle(&self) -> Result<bool, StoreError> {
+        self.inner.redo.settle_all()
     }
 }
 
@@ -195,6 +209,7 @@ impl WriteTxn<'_> {
             inner,
             tables,
             mut txn,
+            at_once,
             ledger,
             author,
             revision,
@@ -226,15 +241,11 @@ impl WriteTxn<'_> {
         if changes > 0 {
             tables.set_number(&mut txn, "revision", revision)?;
         }
-        match txn.commit() {
-            Ok(()) => {
-                if let Some(draining) = draining {
-                    inner.draining.store(Arc::new(draining));
-                }
-                Ok(revision)
-            }
-            Err(error) => Err(failed(inner, error)),
+        inner.redo.commit(txn, at_once, |error| failed(inner, error))?;
+        if let Some(draining) = draining {
+            inner.draining.store(Arc::new(draining));
         }
+        Ok(revision)
     }
 
     fn key(&self, mailbox: &MailboxName) -> Result<Vec<u8>, StoreError> {
@@ -293,9 +304,9 @@ fn open_to_all(inner: &Inner) -> u64 {
 
 /// What it means that a commit has failed.
 ///
-/// Pages that no older transaction needs are written first, then synced, and at last the meta page, which makes them
-/// the current ones. If it was the meta page that could not be written, LMDB takes no transaction any more; as long as
-/// it takes one, everything is as it was.
+/// Pages that no older transaction needs are written first, and at last the meta page, which makes them the current
+/// ones. If it was the meta page that could not be written, LMDB takes no transaction any more; as long as it takes one,
+/// everything is as it was.
 fn failed(inner: &Inner, error: heed::Error) -> CommitError {
     let short = matches!(&error, heed::Error::Io(error) if Errno::from_io_error(error) == Some(Errno::IO));
     let error = match StoreError::from(error) {

@@ -114,6 +114,15 @@ impl Work {
 
     /// All of them in one transaction, and into the feeds; or nothing has happened.
     fn apply(&mut self, edits: &[Edit], origin: &Origin, deed: Deed) -> Result<usize, CommitError> {
+        match self.try_to_apply(edits, origin, deed) {
+            Err(CommitError::Obstacle(Obstacle::MapFull)) if self.store.settle()? => {
+                self.try_to_apply(edits, origin, deed)
+            }
+            applied => applied,
+        }
+    }
+
+    fn try_to_apply(&mut self, edits: &[Edit], origin: &Origin, deed: Deed) -> Result<usize, CommitError> {
         let store = self.store.clone();
         let mut txn = store.begin()?;
         txn.author(&origin.principal, &origin.peer, deed);

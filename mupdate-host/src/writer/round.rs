@@ -78,7 +78,12 @@ impl Work {
     fn attempt(&mut self, entries: &[Entry], sound: &[usize]) -> Result<Option<Obstacle>, StoreError> {
         // Which entries changed something: the events come in the same sequence.
         let mut changing = Vec::new();
-        match self.transact(entries, sound, &mut changing)? {
+        let mut outcome = self.transact(entries, sound, &mut changing)?;
+        if matches!(outcome, Outcome::Obstacle(Obstacle::MapFull)) && self.store.settle()? {
+            changing.clear();
+            outcome = self.transact(entries, sound, &mut changing)?;
+        }
+        match outcome {
             Outcome::Durable(Durable { verdicts, events }) => {
                 if let Some(last) = events.last() {
                     self.feeds.publish(&events, last.revision);

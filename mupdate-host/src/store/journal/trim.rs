@@ -1,10 +1,9 @@
 //! What of the journal is forgotten.
 
-use std::ops::Bound;
-
-use heed::RwTxn;
+use heed::RoTxn;
 
 use super::super::error::StoreError;
+use super::super::redo::Staged;
 use super::super::tables::{Tables, be_u64};
 use super::moment;
 
@@ -33,7 +32,7 @@ pub(in crate::store) struct Bounds {
 /// Forget the oldest entries, if they are beyond a bound. False: some are left that are too old.
 pub(in crate::store) fn trim(
     tables: &Tables,
-    txn: &mut RwTxn<'_>,
+    txn: &mut Staged<'_>,
     bounds: Bounds,
 ) -> Result<bool, StoreError> {
     let stat = tables.journal.stat(txn)?;
@@ -58,14 +57,13 @@ pub(in crate::store) fn trim(
     let first = be_u64(first).ok_or(StoreError::Corrupt("journal"))?;
     // There is one for each revision.
     let last = first.saturating_add(over - 1);
-    let range = (Bound::Unbounded, Bound::Included(&last.to_be_bytes()[..]));
-    tables.journal.delete_range(txn, &range)?;
+    tables.journal.delete_to(txn, &last.to_be_bytes())?;
     tables.set_number(txn, "journal_from", last)?;
     Ok(aged < AGED)
 }
 
 /// How many of the oldest were made before this time; of very many some.
-fn older(tables: &Tables, txn: &RwTxn<'_>, since_ms: u64) -> Result<u64, StoreError> {
+fn older(tables: &Tables, txn: &RoTxn<'_>, since_ms: u64) -> Result<u64, StoreError> {
     let mut older = 0;
     for entry in tables.journal.iter(txn)? {
         if older == AGED || moment(entry?.1) >= since_ms {

@@ -1,0 +1,341 @@
+//! One sync a commit: `redo.log`, before LMDB.
+//!
+//! LMDB syncs twice for each commit, its pages and then its meta page, and its pages lie anywhere. Here a commit is durable
+//! when a record of it is in the log:
+//!
+//! 1. everything that the transaction has put and deleted is appended to the log, and that is synced;
+//! 2. LMDB commits, without a sync: now readers see it;
+//! 3. some time later, beside all this, [settled](settler) it is: LMDB's file is synced, a header in the log says so, and the
+//!    room of the record is free again.
+//!
+//! So nothing is ever seen that a power cut could take back. After one, the data file is taken back to the transaction of
+//! the header, and the records after it are done once more ([`recovery`]).
+//!
+//! The log has two areas. While one is written to, what the other has is settled. A transaction that is too large for an
+//! area is not recorded: it is settled at once, as LMDB would do it. The same is done while the map has little room
+//! left, since pages that only the last header needs cannot be used again.
+
+mod layout;
+mod record;
+mod recovery;
+mod settler;
+mod staged;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use heed::RwTxn;
+
+pub(super) use record::Op;
+pub(super) use recovery::Recovery;
+pub(super) use staged::Staged;
+
+use super::DATA_FILE;
+use super::env::{self, Env};
+use super::error::{CommitError, Obstacle, StoreError, out_of_space};
+use super::meta_page;
+use layout::{AREAS_AT, BLOCK};
+use record::Record;
+use settler::{Geometry, Settler};
+
+/// The name of the log in the data directory.
+pub(super) const LOG_FILE: &str = "redo.log";
+
+/// Read transactions that keep the snapshot of the last header, and of the next.
+pub(super) const READERS: u32 = 2;
+
+/// Octets of an area. What has been committed since the last header takes some twenty times as much of the map, so small
+/// maps have small ones.
+const LEAST_AREA: usize = 64 << 10;
+const MOST_AREA: usize = 4 << 20;
+const AREA_PER_MAP: usize = 64;
+
+/// One part in so many of the map has to be free behind the pages in use, or everything is settled at once.
+const SCARCE: u64 = 8;
+
+/// The writer's side of the log.
+pub(super) struct Redo {
+    settler: Arc<Settler>,
+    areas: Mutex<Areas>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The areas of the log.
+#[derive(Debug, Default)]
+struct Areas {
+    /// Which one is written to.
+    current: usize,
+    each: [Area; 2],
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Area {
+    /// Octets that records take.
+    used: u64,
+    /// The last transaction that has a record there.
+    last: u64,
+}
+
+/// A record that is in the log: what has to be known to take it out again.
+#[derive(Debug)]
+#[must_use = "the transaction has to be committed, or the record taken back"]
+pub(super) struct Appended {
+    at: u64,
+    before: Area,
+}
+
+impl Redo {
+    /// Begin to log. Everything that is committed has been synced by LMDB, and from now on it syncs nothing any more. Nobody
+    /// else uses the environment yet.
+    pub(super) fn begin(dir: &Path, env: &Env, map_size: usize) -> io::Result<Self> {
+        let data = File::options().read(true).write(true).open(dir.join(DATA_FILE))?;
+        let metas = meta_page::both(&data)?.ok_or_else(|| io::Error::other("LMDB's meta pages are gone"))?;
+        let page_size = metas[0].page_size as u64;
+        let store = match meta_page::stamp(&data)? {
+            0 => draw()?,
+            store => store,
+        };
+        meta_page::set_stamp(&data, store)?;
+        // A daemon of an older version, or one whose log was taken away, may have left something to be written, too.
+        data.sync_data()?;
+        let area = (map_size / AREA_PER_MAP).clamp(LEAST_AREA, MOST_AREA).next_multiple_of(BLOCK);
+        let log = file(dir, 2 * area as u64)?;
+        let sequence = match recovery::newest(&log)? {
+            Ok(header) => header.map_or(0, |header| header.sequence),
+            Err(found) => return Err(io::Error::other(format!("{LOG_FILE}: {found:?}"))),
+        };
+        let geometry = Geometry { page_size, area: area as u64, store, session: draw()? };
+        let settler = Settler::new(env.clone(), [data, log], geometry, sequence);
+        // Both headers are of this session then, so that one alone is enough to find its records.
+        for _ in 0..2 {
+            if !settler.settle(false)? {
+                return Err(io::Error::other("LMDB has no place for a reader"));
+            }
+        }
+        let settled = settler.state().settled;
+        settler.state().committed = settled;
+        env::leave_syncs_to_us(env).map_err(io::Error::other)?;
+        Ok(Self { settler: Arc::new(settler), areas: Mutex::default(), thread: Mutex::default() })
+    }
+
+    /// Has a transaction to be settled at once, as there is little room in the map? If so, nothing is unsettled from now on.
+    pub(super) fn is_scarce(&self) -> Result<bool, StoreError> {
+        let Settler { env, geometry, .. } = &*self.settler;
+        let info = env.info();
+        let used = info.last_page_number as u64 * geometry.page_size;
+        let free = (info.map_size as u64).saturating_sub(used);
+        let scarce = free < info.map_size as u64 / SCARCE;
+        if scarce {
+            self.settle_all()?;
+        }
+        Ok(scarce)
+    }
+
+    /// Settle everything that is committed. False: it was already.
+    pub(super) fn settle_all(&self) -> Result<bool, StoreError> {
+        let (committed, settled) = {
+            let state = self.settler.state();
+            (state.committed, state.is_settled())
+        };
+        self.settle(committed)?;
+        Ok(!settled)
+    }
+
+    /// Note what this transaction is going to write.
+    pub(super) fn stage<'s>(&self, txn: RwTxn<'s>) -> Staged<'s> {
+        let most = usize::try_from(self.settler.geometry.area).unwrap_or(usize::MAX);
+        Staged { txn, record: Record::new(most) }
+    }
+
+    /// Commit, durably: see [the module](self). `at_once`: without a record.
+    ///
+    /// # Errors
+    /// `failed` says what it means that LMDB could not commit. An obstacle: nothing has happened.
+    pub(super) fn commit(
+        &self,
+        Staged { txn, record }: Staged<'_>,
+        at_once: bool,
+        failed: impl FnOnce(heed::Error) -> CommitError,
+    ) -> Result<(), CommitError> {
+        let transaction = txn.id() as u64;
+        let appended = match record.into_octets().filter(|_| !at_once) {
+            Some(record) => Some(self.append(transaction, record)?),
+            None => None,
+        };
+        if let Err(error) = txn.commit() {
+            let error = failed(error);
+            if let (Some(appended), CommitError::Obstacle(_)) = (appended, &error) {
+                self.take_back(&appended).map_err(StoreError::Log)?;
+            }
+            return Err(error);
+        }
+        let was_settled = {
+            let mut state = self.settler.state();
+            let was_settled = state.is_settled();
+            state.committed = transaction;
+            was_settled
+        };
+        match appended {
+            None => Ok(self.settle(transaction)?),
+            Some(_) if was_settled => Ok(self.wake()?),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Put a record into the log, durably.
+    fn append(&self, transaction: u64, mut record: Vec<u8>) -> Result<Appended, CommitError> {
+        let mut areas = self.areas.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = record.len().next_multiple_of(BLOCK) as u64;
+        if areas.each[areas.current].used + length > self.settler.geometry.area {
+            self.turn(&mut areas)?;
+        }
+        let sequence = {
+            let state = self.settler.state();
+            if let Some(error) = &state.failed {
+                return Err(StoreError::Log(io::Error::other(error.clone())).into());
+            }
+            state.sequence
+        };
+        let current = areas.current;
+        let area = &mut areas.each[current];
+        let appended = Appended {
+            at: AREAS_AT + current as u64 * self.settler.geometry.area + area.used,
+            before: *area,
+        };
+        *area = Area { used: area.used + length, last: transaction };
+        layout::finish(&mut record, self.settler.geometry.session, transaction, sequence);
+        let log = &self.settler.log;
+        match log.write_all_at(&record, appended.at).and_then(|()| log.sync_data()) {
+            Ok(()) => Ok(appended),
+            // Where files are never written in place, a full disk has no room for this either.
+            Err(error) if out_of_space(&error) => {
+                drop(areas);
+                self.take_back(&appended).map_err(StoreError::Log)?;
+                Err(CommitError::Obstacle(Obstacle::DiskFull))
+            }
+            Err(error) => Err(StoreError::Log(error).into()),
+        }
+    }
+
+    /// The transaction that made this record is not going to be: what is in the log must not be done once more.
+    fn take_back(&self, appended: &Appended) -> io::Result<()> {
+        self.settler.log.write_all_at(&[0; BLOCK], appended.at)?;
+        self.settler.log.sync_data()?;
+        let mut areas = self.areas.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = areas.current;
+        areas.each[current] = appended.before;
+        Ok(())
+    }
+
+    /// Go on in the other area, once everything that it has is settled.
+    fn turn(&self, areas: &mut Areas) -> Result<(), StoreError> {
+        let full = areas.each[areas.current].last;
+        let other = 1 - areas.current;
+        self.settle(areas.each[other].last)?;
+        areas.each[other] = Area::default();
+        areas.current = other;
+        {
+            let mut state = self.settler.state();
+            state.wanted = state.wanted.max(full);
+        }
+        self.wake()
+    }
+
+    /// Wait until everything up to a transaction is settled.
+    fn settle(&self, transaction: u64) -> Result<(), StoreError> {
+        {
+            let mut state = self.settler.state();
+            state.wanted = state.wanted.max(transaction);
+            if state.settled >= transaction {
+                return Ok(());
+            }
+        }
+        self.wake()?;
+        let state = self.settler.wait_until(|state| state.settled >= transaction || state.failed.is_some());
+        match &state.failed {
+            Some(error) => Err(StoreError::Log(io::Error::other(error.clone()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Have the settler look at what there is to do. Its thread is started when it is needed first, so that it is one of those
+    /// that the daemon has confined by then. Where there is no thread to be had, its work is done here.
+    fn wake(&self) -> Result<(), StoreError> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
+            let settler = Arc::clone(&self.settler);
+            match thread::Builder::new().name("settler".into()).spawn(move || settler.run()) {
+                Ok(handle) => *thread = Some(handle),
+                Err(_) => {
+                    drop(thread);
+                    while !self.settler.settle(false).map_err(StoreError::Log)? {
+                        thread::yield_now();
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        self.settler.notify();
+        Ok(())
+    }
+}
+
+/// In good order everything is in the data file, and there is nothing to be done once more.
+impl Drop for Redo {
+    fn drop(&mut self) {
+        self.settler.state().closing = true;
+        self.settler.notify();
+        if let Some(thread) = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            // It ends with a panic only if something is wrong with the file, and then it is left as it is.
+            if thread.join().is_err() {
+                return;
+            }
+        }
+        if self.settler.state().failed.is_some() {
+            return;
+        }
+        match self.settler.settle(true) {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(
+                "the store was not settled: what is in {LOG_FILE} is done again at the next start"
+            ),
+            Err(error) => self.settler.fail(&error),
+        }
+    }
+}
+
+/// A number that nobody else has, and not 0.
+fn draw() -> io::Result<u64> {
+    let mut drawn = [0; 8];
+    getrandom::fill(&mut drawn).map_err(io::Error::other)?;
+    Ok(u64::from_be_bytes(drawn).max(1))
+}
+
+/// The log's file, with all of its blocks: they are written over and never added to, so that a sync has nothing but
+/// them to write.
+fn file(dir: &Path, areas: u64) -> io::Result<File> {
+    let length = AREAS_AT + areas;
+    let mut options = OpenOptions::new();
+    let log =
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(dir.join(LOG_FILE))?;
+    if log.metadata()?.len() != length {
+        log.set_len(0)?;
+        let zeros = vec![0; MOST_AREA.min(1 << 20)];
+        let mut at = 0;
+        while at < length {
+            let piece = usize::try_from(length - at).unwrap_or(usize::MAX).min(zeros.len());
+            log.write_all_at(&zeros[..piece], at)?;
+            at += piece as u64;
+        }
+        log.sync_all()?;
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(log)
+}
+
+#[cfg(test)]
+mod tests;
