@@ -89,6 +89,12 @@ impl Store {
 }
 
 impl Store {
+    /// Have this one told, once, when the data file turns out to be one that cannot be synced, after what is in it was
+    /// answered. It is in the redo log still, but the disk is broken.
+    pub fn when_broken(&self, listener: Box<dyn FnOnce(&str) + Send>) {
+        self.inner.redo.tell(listener);
+    }
+
     /// Have a full map give back the pages that only the redo log needs. False: there were none, and it is full.
     ///
     /// # Errors

@@ -22,8 +22,8 @@ mod waiting;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use mupdate_core::directory::{Action, Policy};
@@ -198,8 +198,9 @@ enum Message {
 impl Writer {
     /// Start the writer's thread.
     ///
-    /// `on_fatal` is called on that thread, with one line to log, when the daemon must not go on: let it end the
-    /// process (`EX_IOERR`). Nobody whose change may or may not be on the disk has been answered then.
+    /// `on_fatal` is called on that thread, or on the one that syncs the store, with one line, which was logged, when the
+    /// daemon must not go on: let it end the process (`EX_IOERR`). Nobody whose change may or may not be on the disk has
+    /// been answered then.
     ///
     /// # Errors
     /// The system has no thread to give.
@@ -215,6 +216,11 @@ impl Writer {
         let stats = Arc::new(WriterStats::default());
         let obstacles = Obstacles::default();
         let obstacle = obstacles.seen();
+        let end = End::of(on_fatal);
+        store.when_broken(Box::new({
+            let end = Arc::clone(&end);
+            move |text| end.come(text)
+        }));
         let mut work = Work {
             jobs,
             memos: Arc::clone(&memos),
@@ -237,8 +243,7 @@ impl Writer {
                 }
                 Err(_) => "the writer panicked; what is on the disk is unknown".to_owned(),
             };
-            tracing::error!("{text}");
-            on_fatal(&text);
+            end.come(&text);
         };
         let thread = thread::Builder::new().name("writer".into()).spawn(run)?;
         Ok(Self { queue: Mutex::new(Some(queue)), memos, stats, obstacle, thread: Mutex::new(Some(thread)) })
@@ -298,6 +303,27 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// What happens when the daemon must not go on, whoever finds that out first.
+///
+/// The standard library's lock: the thread that syncs the store is none of those that a model checker runs.
+struct End(std::sync::Mutex<Option<OnFatal>>);
+
+type OnFatal = Box<dyn FnOnce(&str) + Send>;
+
+impl End {
+    fn of(on_fatal: OnFatal) -> Arc<Self> {
+        Arc::new(Self(std::sync::Mutex::new(Some(on_fatal))))
+    }
+
+    fn come(&self, text: &str) {
+        let on_fatal = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(on_fatal) = on_fatal {
+            tracing::error!("{text}");
+            on_fatal(text);
+        }
     }
 }
 

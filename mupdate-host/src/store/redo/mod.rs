@@ -40,7 +40,7 @@ use super::error::{CommitError, Obstacle, StoreError, out_of_space};
 use super::meta_page;
 use layout::{AREAS_AT, BLOCK};
 use record::Record;
-use settler::{Geometry, Settler};
+use settler::{Geometry, Listener, Settler};
 
 /// The name of the log in the data directory.
 pub(super) const LOG_FILE: &str = "redo.log";
@@ -120,6 +120,11 @@ impl Redo {
         settler.state().committed = settled;
         env::leave_syncs_to_us(env).map_err(io::Error::other)?;
         Ok(Self { settler: Arc::new(settler), areas: Mutex::default(), thread: Mutex::default() })
+    }
+
+    /// Have this one told when the disk turns out to be broken while nothing is being committed.
+    pub(super) fn tell(&self, listener: Listener) {
+        self.settler.tell(listener);
     }
 
     /// Has a transaction to be settled at once, as there is little room in the map? If so, nothing is unsettled from now on.

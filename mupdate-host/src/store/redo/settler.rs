@@ -37,7 +37,12 @@ pub(super) struct Settler {
     state: Mutex<State>,
     /// Something has changed in `state`.
     changed: Condvar,
+    /// Who hears that the disk is broken, once.
+    listener: Mutex<Option<Listener>>,
 }
+
+/// Is told what is wrong with the disk.
+pub(in crate::store) type Listener = Box<dyn FnOnce(&str) + Send>;
 
 /// What does not change while the store is open.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +85,8 @@ impl Settler {
     /// `sequence`: that of the last header.
     pub(super) fn new(env: Env, [data, log]: [File; 2], geometry: Geometry, sequence: u64) -> Self {
         let state = Mutex::new(State { sequence, ..State::default() });
-        Self { env, data, log, geometry, pinned: Mutex::default(), state, changed: Condvar::new() }
+        let (pinned, changed, listener) = Default::default();
+        Self { env, data, log, geometry, pinned, state, changed, listener }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -120,11 +126,20 @@ impl Settler {
         }
     }
 
+    /// Have this one told when the disk turns out to be broken.
+    pub(super) fn tell(&self, listener: Listener) {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
+    }
+
     /// From now on nothing may be added to the log.
     pub(super) fn fail(&self, error: &io::Error) {
-        tracing::error!("the store cannot be synced: {error}");
         self.state().failed = Some(error.to_string());
         self.notify();
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match listener {
+            Some(listener) => listener(&format!("the store cannot be synced: {error}")),
+            None => tracing::error!("the store cannot be synced: {error}"),
+        }
     }
 
     /// Sync what is committed, and note it in a header. False: LMDB has no place for a reader now.
