@@ -75,7 +75,7 @@ fn root_is_given_up_for_good(kind: Kind) {
         assert!(of_each_thread(&daemon, "Gid").iter().all(|gid| !gid.split(' ').any(|number| number == "0")));
         let socket = fs::metadata(daemon.socket()).expect("there");
         assert_eq!((socket.uid(), socket.mode() & 0o777), (nobody, 0o660));
-        for name in ["users", "data.mdb", "lock.mdb", "mupdated.lock"] {
+        for name in ["users", "data.mdb", "redo.log", "lock.mdb", "mupdated.lock"] {
             let file = fs::metadata(daemon.data_dir().join(name)).expect("there");
             assert_eq!((file.uid(), file.mode() & 0o777), (nobody, 0o600), "{name}");
         }

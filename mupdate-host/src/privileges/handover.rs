@@ -17,7 +17,7 @@ use crate::exit::{Code, Fatal};
 const FUSES: &str = "fuses";
 
 /// What can be in a data directory.
-const FILES: [&str; 5] = ["mupdated.lock", "data.mdb", "lock.mdb", "users", "first-password"];
+const FILES: [&str; 6] = ["mupdated.lock", "data.mdb", "redo.log", "lock.mdb", "users", "first-password"];
 
 /// Give the data directory, what we have put into it, and these sockets to the account.
 ///
@@ -112,7 +112,9 @@ mod tests {
         let secret = elsewhere.path().join("shadow");
         fs::write(&secret, "secret").expect("it is ours");
         let file = |name| dir.path().join(name);
-        fs::write(file("data.mdb"), "").expect("it is ours");
+        for name in ["data.mdb", "redo.log"] {
+            fs::write(file(name), "").expect("it is ours");
+        }
         fs::write(file("notes"), "").expect("it is ours");
         symlink(&secret, file("users")).expect("it is ours");
         let linked = elsewhere.path().join("linked");
@@ -121,7 +123,8 @@ mod tests {
         hand_over(dir.path(), [], &nobody).expect("we are root");
         let owner = |path: &Path| fs::metadata(path).expect("there").uid();
         let (uid, _) = nobody.owner();
-        assert_eq!([owner(dir.path()), owner(&file("data.mdb"))], [uid.as_raw(); 2]);
+        let given = [owner(dir.path()), owner(&file("data.mdb")), owner(&file("redo.log"))];
+        assert_eq!(given, [uid.as_raw(); 3]);
         assert_eq!([owner(&secret), owner(&linked), owner(&file("notes"))], [0; 3]);
         hand_over(dir.path(), [], &nobody).expect("again");
     }

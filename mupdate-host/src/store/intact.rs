@@ -12,12 +12,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::meta_page::{self, Meta, PAGE_HEAD, Tree, u16_at, u32_at, u64_at};
+use super::meta_page::{self, Meta, PAGE_HEAD, TABLE, Tree, u16_at, u32_at, u64_at};
 use super::{Progress, error::Found};
 
-/// Octets before the contents of a node and of the description of a table.
+/// Octets before the contents of a node.
 const NODE_HEAD: usize = 8;
-const TABLE: usize = 48;
 
 /// Kinds of pages.
 const BRANCH: u16 = 1;

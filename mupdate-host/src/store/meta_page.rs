@@ -9,11 +9,23 @@ use std::os::unix::fs::FileExt;
 /// The page that a description of LMDB's file starts with; its own pages may be larger.
 pub(super) const SMALLEST_PAGE: usize = 4096;
 
-/// Octets before the contents of a page.
-pub(super) const PAGE_HEAD: usize = 16;
+/// Octets of an address, of which LMDB's numbers are.
+const WORD: usize = size_of::<usize>();
+
+/// Octets before the contents of a page, and where in them its kind stands.
+pub(super) const PAGE_HEAD: usize = WORD + 8;
+const KIND: usize = WORD + 2;
+
+/// Octets of the description of a table, and where in it the number of its first page stands.
+pub(super) const TABLE: usize = 8 + 5 * WORD;
+const ROOT: usize = 8 + 4 * WORD;
+
+/// Where the descriptions of both tables begin in what a meta page says, and what follows them.
+const TABLES: usize = 8 + 2 * WORD;
+const LAST: usize = TABLES + 2 * TABLE;
 
 /// Octets of a meta page that say something; LMDB writes nothing behind them.
-const SAYS: usize = PAGE_HEAD + 136;
+const SAYS: usize = PAGE_HEAD + LAST + 2 * WORD;
 
 /// Where in the first page there is the number by which a file is known again. It is ours: a copy that LMDB makes has none.
 const STAMP_AT: u64 = SMALLEST_PAGE as u64 - 8;
@@ -62,10 +74,10 @@ pub(super) fn read(file: &File, at: u64) -> io::Result<Option<[u8; SMALLEST_PAGE
 
 /// Make this the meta page of a file that nobody has open, in both places: whatever was written after it is forgotten.
 pub(super) fn restore(file: &File, page: &[u8; SMALLEST_PAGE], page_size: usize) -> io::Result<()> {
-    for number in 0..2_u64 {
+    for number in 0..2_usize {
         let mut says = page[..SAYS].to_vec();
-        says[..8].copy_from_slice(&number.to_ne_bytes());
-        file.write_all_at(&says, number * page_size as u64)?;
+        says[..WORD].copy_from_slice(&number.to_ne_bytes());
+        file.write_all_at(&says, (number * page_size) as u64)?;
     }
     file.sync_data()
 }
@@ -85,19 +97,21 @@ pub(super) fn set_stamp(file: &File, stamp: u64) -> io::Result<()> {
 impl Meta {
     pub(super) fn parse(page: &[u8]) -> Option<Self> {
         let meta = page.get(PAGE_HEAD..SAYS)?;
-        if u16_at(page, 10)? & META == 0 || u32_at(meta, 0)? != MAGIC || u32_at(meta, 4)? != VERSION {
+        if u16_at(page, KIND)? & META == 0 || u32_at(meta, 0)? != MAGIC || u32_at(meta, 4)? != VERSION {
             return None;
         }
-        let page_size = usize::try_from(u32_at(meta, 24)?).ok()?;
+        // It stands in the description of the first table, which needs it for nothing else.
+        let page_size = usize::try_from(u32_at(meta, TABLES)?).ok()?;
         let sane = page_size.is_power_of_two() && (SMALLEST_PAGE..=1 << 16).contains(&page_size);
-        let tables = [Tree::parse(&meta[24..])?, Tree::parse(&meta[72..])?];
-        sane.then_some(Self { page_size, tables, last: u64_at(meta, 120)?, transaction: u64_at(meta, 128)? })
+        let tables = [Tree::parse(&meta[TABLES..])?, Tree::parse(&meta[TABLES + TABLE..])?];
+        let (last, transaction) = (word_at(meta, LAST)?, word_at(meta, LAST + WORD)?);
+        sane.then_some(Self { page_size, tables, last, transaction })
     }
 }
 
 impl Tree {
     pub(super) fn parse(octets: &[u8]) -> Option<Self> {
-        Some(Self { depth: u16_at(octets, 6)?, root: u64_at(octets, 40)? })
+        Some(Self { depth: u16_at(octets, 6)?, root: word_at(octets, ROOT)? })
     }
 }
 
@@ -107,6 +121,10 @@ pub(super) fn u16_at(octets: &[u8], at: usize) -> Option<u16> {
 
 pub(super) fn u32_at(octets: &[u8], at: usize) -> Option<u32> {
     octets.get(at..)?.first_chunk().copied().map(u32::from_ne_bytes)
+}
+
+fn word_at(octets: &[u8], at: usize) -> Option<u64> {
+    octets.get(at..)?.first_chunk().copied().map(usize::from_ne_bytes).map(|word| word as u64)
 }
 
 pub(super) fn u64_at(octets: &[u8], at: usize) -> Option<u64> {

@@ -377,6 +377,10 @@ fn upgrade(dir: &Path, env: &Env) -> Result<(), OpenError> {
 fn failed(dir: &Path, error: StoreError) -> OpenError {
     match error {
         StoreError::Lmdb(error) => OpenError::heed(dir, error),
+        StoreError::Obstacle(obstacle) => {
+            let text = format!("{obstacle}; {}", obstacle.advice());
+            OpenError::Failed { dir: dir.to_owned(), error: text.into() }
+        }
         error => OpenError::Failed { dir: dir.to_owned(), error: error.into() },
     }
 }

@@ -77,8 +77,9 @@ impl Table {
     /// Delete everything up to a key, and that.
     pub(super) fn delete_to(&self, txn: &mut Staged<'_>, key: &[u8]) -> Result<(), heed::Error> {
         let range = (Bound::Unbounded, Bound::Included(key));
-        self.database.delete_range(&mut txn.txn, &range)?;
-        txn.record.note(Op::DeleteTo, self.number, key, &[]);
+        if self.database.delete_range(&mut txn.txn, &range)? > 0 {
+            txn.record.note(Op::DeleteTo, self.number, key, &[]);
+        }
         Ok(())
     }
 }

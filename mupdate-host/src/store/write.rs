@@ -95,7 +95,8 @@ impl Store {
         self.inner.redo.tell(listener);
     }
 
-    /// Have a full map give back the pages that only the redo log needs. False: there were none, and it is full.
+    /// Have a full map give back the pages that only the redo log needs. False: there were none when the last transaction
+    /// began, and it is full.
     ///
     /// # Errors
     /// What is on the disk is unknown.

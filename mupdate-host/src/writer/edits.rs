@@ -114,12 +114,7 @@ impl Work {
 
     /// All of them in one transaction, and into the feeds; or nothing has happened.
     fn apply(&mut self, edits: &[Edit], origin: &Origin, deed: Deed) -> Result<usize, CommitError> {
-        match self.try_to_apply(edits, origin, deed) {
-            Err(CommitError::Obstacle(Obstacle::MapFull)) if self.store.settle()? => {
-                self.try_to_apply(edits, origin, deed)
-            }
-            applied => applied,
-        }
+        self.with_all_room(|work| work.try_to_apply(edits, origin, deed))
     }
 
     fn try_to_apply(&mut self, edits: &[Edit], origin: &Origin, deed: Deed) -> Result<usize, CommitError> {
@@ -215,13 +210,12 @@ impl Work {
         &mut self,
         Remember { name, word, become_, done }: Remember,
     ) -> Result<(), StoreError> {
-        let store = self.store.clone();
-        let remembered = || -> Result<(), CommitError> {
-            let mut txn = store.begin()?;
+        let remembered = self.with_all_room(|work| {
+            let mut txn = work.store.begin()?;
             txn.remember(name, word.as_deref())?;
-            txn.commit().map(|_| ())
-        };
-        match remembered() {
+            txn.commit()
+        });
+        match remembered.map(|_| ()) {
             Ok(()) => {
                 WriterStats::add(&self.stats.commits, 1);
                 if let Some(authority) = become_ {

@@ -41,7 +41,7 @@ use crate::fuses::FuseBox;
 use crate::inbox::Inbox;
 use crate::pairs::Pairs;
 use crate::permits::Permits;
-use crate::store::{Obstacle, Store, StoreError};
+use crate::store::{CommitError, Obstacle, Store, StoreError};
 use crate::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
@@ -391,6 +391,17 @@ impl Work {
             }
             // Under a flood of changes there is always a next round; whoever was answered may want this processor.
             thread::yield_now();
+        }
+    }
+
+    /// Try something once more, if the map was full of pages that only the redo log needed.
+    fn with_all_room<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, CommitError>,
+    ) -> Result<T, CommitError> {
+        match attempt(self) {
+            Err(CommitError::Obstacle(Obstacle::MapFull)) if self.store.settle()? => attempt(self),
+            done => done,
         }
     }
 

@@ -110,7 +110,7 @@ impl Work {
             order.answer(Err(REPLICA.to_owned()));
             return Ok(());
         }
-        match self.try_operate(&order) {
+        match self.with_all_room(|work| work.try_operate(&order)) {
             Ok(answer) => order.answer(answer),
             Err(CommitError::Obstacle(obstacle)) => {
                 order.answer(Err(format!("{obstacle}, nothing was changed: {}", obstacle.advice())));

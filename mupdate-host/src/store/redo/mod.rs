@@ -8,12 +8,13 @@
 //! 3. some time later, beside all this, [settled](settler) it is: LMDB's file is synced, a header in the log says so, and the
 //!    room of the record is free again.
 //!
-//! So nothing is ever seen that a power cut could take back. After one, the data file is taken back to the transaction of
+//! So what is seen is durable. After a power cut, the data file is taken back to the transaction of
 //! the header, and the records after it are done once more ([`recovery`]).
 //!
 //! The log has two areas. While one is written to, what the other has is settled. A transaction that is too large for an
-//! area is not recorded: it is settled at once, as LMDB would do it. The same is done while the map has little room
-//! left, since pages that only the last header needs cannot be used again.
+//! area is not recorded: it is settled at once, as LMDB would do it, and then answered; until then readers may see what nobody
+//! was told yet. The same is done while the map has little room left, since pages that only the last header needs cannot be
+//! used again.
 
 mod layout;
 mod record;
@@ -25,6 +26,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -60,6 +62,10 @@ const SCARCE: u64 = 8;
 /// The writer's side of the log.
 pub(super) struct Redo {
     settler: Arc<Settler>,
+    /// Opened for the writer alone: the system tells of a write that has failed once to each who has a file open.
+    log: File,
+    /// What was settled when the last transaction began.
+    begun: AtomicU64,
     areas: Mutex<Areas>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -103,23 +109,24 @@ impl Redo {
         // A daemon of an older version, or one whose log was taken away, may have left something to be written, too.
         data.sync_data()?;
         let area = (map_size / AREA_PER_MAP).clamp(LEAST_AREA, MOST_AREA).next_multiple_of(BLOCK);
-        let log = file(dir, 2 * area as u64)?;
+        let [log, settlers] = [file(dir, 2 * area as u64)?, file(dir, 2 * area as u64)?];
         let sequence = match recovery::newest(&log)? {
             Ok(header) => header.map_or(0, |header| header.sequence),
             Err(found) => return Err(io::Error::other(format!("{LOG_FILE}: {found:?}"))),
         };
         let geometry = Geometry { page_size, area: area as u64, store, session: draw()? };
-        let settler = Settler::new(env.clone(), [data, log], geometry, sequence);
+        let settler = Settler::new(env.clone(), [data, settlers], geometry, sequence);
         // Both headers are of this session then, so that one alone is enough to find its records.
         for _ in 0..2 {
-            if !settler.settle(false)? {
+            if !settler.advance(false)? {
                 return Err(io::Error::other("LMDB has no place for a reader"));
             }
         }
         let settled = settler.state().settled;
         settler.state().committed = settled;
         env::leave_syncs_to_us(env).map_err(io::Error::other)?;
-        Ok(Self { settler: Arc::new(settler), areas: Mutex::default(), thread: Mutex::default() })
+        let (begun, areas, thread) = Default::default();
+        Ok(Self { settler: Arc::new(settler), log, begun, areas, thread })
     }
 
     /// Have this one told when the disk turns out to be broken while nothing is being committed.
@@ -130,6 +137,7 @@ impl Redo {
     /// Has a transaction to be settled at once, as there is little room in the map? If so, nothing is unsettled from now on.
     pub(super) fn is_scarce(&self) -> Result<bool, StoreError> {
         let Settler { env, geometry, .. } = &*self.settler;
+        self.begun.store(self.settler.state().settled, Ordering::Relaxed);
         let info = env.info();
         let used = info.last_page_number as u64 * geometry.page_size;
         let free = (info.map_size as u64).saturating_sub(used);
@@ -140,14 +148,11 @@ impl Redo {
         Ok(scarce)
     }
 
-    /// Settle everything that is committed. False: it was already.
+    /// Settle everything that is committed. False: it was so already when the last transaction began.
     pub(super) fn settle_all(&self) -> Result<bool, StoreError> {
-        let (committed, settled) = {
-            let state = self.settler.state();
-            (state.committed, state.is_settled())
-        };
+        let committed = self.settler.state().committed;
         self.settle(committed)?;
-        Ok(!settled)
+        Ok(self.begun.swap(committed, Ordering::Relaxed) < committed)
     }
 
     /// Note what this transaction is going to write.
@@ -166,6 +171,10 @@ impl Redo {
         at_once: bool,
         failed: impl FnOnce(heed::Error) -> CommitError,
     ) -> Result<(), CommitError> {
+        // LMDB does not count a transaction that has written nothing: the next one has its number.
+        if record.is_blank() {
+            return Ok(());
+        }
         let transaction = txn.id() as u64;
         let appended = match record.into_octets().filter(|_| !at_once) {
             Some(record) => Some(self.append(transaction, record)?),
@@ -174,16 +183,12 @@ impl Redo {
         if let Err(error) = txn.commit() {
             let error = failed(error);
             if let (Some(appended), CommitError::Obstacle(_)) = (appended, &error) {
-                self.take_back(&appended).map_err(StoreError::Log)?;
+                self.take_back(&appended).map_err(|error| self.broken(error))?;
             }
             return Err(error);
         }
-        let was_settled = {
-            let mut state = self.settler.state();
-            let was_settled = state.is_settled();
-            state.committed = transaction;
-            was_settled
-        };
+        debug_assert_eq!(self.settler.env.info().last_txn_id as u64, transaction);
+        let was_settled = self.settler.state().commit(transaction);
         match appended {
             None => Ok(self.settle(transaction)?),
             Some(_) if was_settled => Ok(self.wake()?),
@@ -213,23 +218,30 @@ impl Redo {
         };
         *area = Area { used: area.used + length, last: transaction };
         layout::finish(&mut record, self.settler.geometry.session, transaction, sequence);
-        let log = &self.settler.log;
-        match log.write_all_at(&record, appended.at).and_then(|()| log.sync_data()) {
-            Ok(()) => Ok(appended),
-            // Where files are never written in place, a full disk has no room for this either.
+        match self.log.write_all_at(&record, appended.at) {
+            Ok(()) => {}
+            // Where files are never written in place, a full disk has no room for this either. What is there of it is no
+            // whole record, and the next one is written over it.
             Err(error) if out_of_space(&error) => {
-                drop(areas);
-                self.take_back(&appended).map_err(StoreError::Log)?;
-                Err(CommitError::Obstacle(Obstacle::DiskFull))
+                areas.each[current] = appended.before;
+                return Err(CommitError::Obstacle(Obstacle::DiskFull));
             }
-            Err(error) => Err(StoreError::Log(error).into()),
+            Err(error) => return Err(self.broken(error).into()),
         }
+        self.log.sync_data().map_err(|error| self.broken(error))?;
+        Ok(appended)
+    }
+
+    /// What was written last may be there or not, and a later sync that succeeds says nothing of it.
+    fn broken(&self, error: io::Error) -> StoreError {
+        self.settler.state().failed = Some(error.to_string());
+        StoreError::Log(error)
     }
 
     /// The transaction that made this record is not going to be: what is in the log must not be done once more.
     fn take_back(&self, appended: &Appended) -> io::Result<()> {
-        self.settler.log.write_all_at(&[0; BLOCK], appended.at)?;
-        self.settler.log.sync_data()?;
+        self.log.write_all_at(&[0; BLOCK], appended.at)?;
+        self.log.sync_data()?;
         let mut areas = self.areas.lock().unwrap_or_else(PoisonError::into_inner);
         let current = areas.current;
         areas.each[current] = appended.before;
@@ -277,8 +289,8 @@ impl Redo {
                 Ok(handle) => *thread = Some(handle),
                 Err(_) => {
                     drop(thread);
-                    while !self.settler.settle(false).map_err(StoreError::Log)? {
-                        thread::yield_now();
+                    while !self.settler.advance(false).map_err(|error| self.broken(error))? {
+                        self.settler.wait_a_little();
                     }
                     return Ok(());
                 }
@@ -295,15 +307,12 @@ impl Drop for Redo {
         self.settler.state().closing = true;
         self.settler.notify();
         if let Some(thread) = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
-            // It ends with a panic only if something is wrong with the file, and then it is left as it is.
-            if thread.join().is_err() {
-                return;
-            }
+            let _ = thread.join();
         }
         if self.settler.state().failed.is_some() {
             return;
         }
-        match self.settler.settle(true) {
+        match self.settler.advance(true) {
             Ok(true) => {}
             Ok(false) => tracing::warn!(
                 "the store was not settled: what is in {LOG_FILE} is done again at the next start"

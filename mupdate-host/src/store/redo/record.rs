@@ -52,6 +52,11 @@ impl Record {
         self.octets.extend_from_slice(value);
     }
 
+    /// Nothing was noted, so nothing was changed.
+    pub(super) fn is_blank(&self) -> bool {
+        self.octets.len() == RECORD_HEAD
+    }
+
     /// All of it, with room for a head; `None` if it was too much.
     pub(super) fn into_octets(self) -> Option<Vec<u8>> {
         (!self.octets.is_empty()).then_some(self.octets)

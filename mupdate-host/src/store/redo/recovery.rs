@@ -90,7 +90,8 @@ impl Recovery {
     }
 
     /// Do once more what came after that transaction, durably. Until the next header is written it can be done again, from
-    /// the beginning: pages of that transaction are not written to in the next.
+    /// the beginning: pages of that transaction are not written to in the next, nor in the one after that (there is one more
+    /// at most, which begins the journal anew).
     pub(in crate::store) fn redo(&self, tables: &Tables, env: &Env) -> Result<(), StoreError> {
         let mut txn = env.write_txn()?;
         for changes in &self.changes {

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -75,6 +76,13 @@ pub(super) struct State {
 }
 
 impl State {
+    /// A transaction was committed. True: everything before it is settled.
+    pub(super) fn commit(&mut self, transaction: u64) -> bool {
+        let was_settled = self.is_settled();
+        self.committed = transaction;
+        was_settled
+    }
+
     /// Everything is in the data file.
     pub(super) fn is_settled(&self) -> bool {
         self.settled >= self.committed
@@ -106,6 +114,13 @@ impl Settler {
 
     /// What the thread does.
     pub(super) fn run(&self) {
+        // What it has is put in place whole, and nothing is added to the log after a panic.
+        if catch_unwind(AssertUnwindSafe(|| self.settle())).is_err() {
+            self.fail(&io::Error::other("the settler panicked"));
+        }
+    }
+
+    fn settle(&self) {
         loop {
             let state = self.wait_until(|state| state.closing || !state.is_settled());
             let busy = |state: &mut State| !state.closing && state.wanted <= state.settled;
@@ -114,16 +129,18 @@ impl Settler {
             if closing {
                 return;
             }
-            match self.settle(false) {
+            match self.advance(false) {
                 Ok(true) => {}
-                Ok(false) => {
-                    let waited =
-                        self.changed.wait_timeout_while(self.state(), TRY_AGAIN, |state| !state.closing);
-                    drop(waited.unwrap_or_else(PoisonError::into_inner));
-                }
+                Ok(false) => self.wait_a_little(),
                 Err(error) => return self.fail(&error),
             }
         }
+    }
+
+    /// Until another reader may have gone.
+    pub(super) fn wait_a_little(&self) {
+        let waited = self.changed.wait_timeout_while(self.state(), TRY_AGAIN, |state| !state.closing);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Have this one told when the disk turns out to be broken.
@@ -143,7 +160,7 @@ impl Settler {
     }
 
     /// Sync what is committed, and note it in a header. False: LMDB has no place for a reader now.
-    pub(super) fn settle(&self, clean: bool) -> io::Result<bool> {
+    pub(super) fn advance(&self, clean: bool) -> io::Result<bool> {
         let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((snapshot, transaction, meta)) = self.pin()? else { return Ok(false) };
         self.data.sync_data()?;
@@ -174,12 +191,15 @@ impl Settler {
             let page = meta_page::read(&self.data, (transaction & 1) * self.geometry.page_size)?;
             // Its place is taken by the next transaction but one, which begins when the next is over: if that is not so
             // by now, what was read was not being written.
-            if self.env.info().last_txn_id == number
-                && let Some(page) = page
-                && Meta::parse(&page).is_some_and(|meta| meta.transaction == transaction)
-            {
-                return Ok(Some((snapshot, transaction, page)));
+            if self.env.info().last_txn_id != number {
+                continue;
             }
+            let is_it = |page: &[u8; SMALLEST_PAGE]| {
+                Meta::parse(page).is_some_and(|meta| meta.transaction == transaction)
+            };
+            let page =
+                page.filter(is_it).ok_or_else(|| io::Error::other("LMDB's meta page is not what it was"))?;
+            return Ok(Some((snapshot, transaction, page)));
         }
     }
 }

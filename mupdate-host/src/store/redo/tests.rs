@@ -163,6 +163,29 @@ fn transactions_beyond_an_area_are_settled_at_once() {
     }
 }
 
+/// LMDB gives its number to the next one.
+#[test]
+fn a_transaction_that_changes_nothing_is_none() {
+    let mut rng = Rng::with_seed(16);
+    let dir = TempDir::new().expect("a directory");
+    let (store, mut model) = (open(dir.path()), Model::new());
+    for _ in 0..4 {
+        let settled = settle(&store, dir.path());
+        for _ in 0..3 {
+            let mut txn = store.begin().expect("no other writer");
+            txn.remember("never heard of", None).expect("nothing is wrong");
+            txn.commit().expect("nothing is wrong");
+            change(&store, &mut model, 2, 100, &mut rng);
+        }
+        store.begin().expect("no other writer").commit().expect("nothing is wrong");
+        if let Some(left) = cut(dir.path(), &settled, &mut rng) {
+            assert_eq!(found(&open(left.path())), model);
+        }
+        store.settle().expect("it can be synced");
+        assert!(store.inner.redo.settler.state().is_settled());
+    }
+}
+
 /// Many more changes than both areas hold.
 #[test]
 fn areas_take_turns() {
