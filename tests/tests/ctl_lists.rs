@@ -255,8 +255,12 @@ fn a_master_and_its_replica_change_places(kind: Kind) {
     assert!(matches!(refused, Err(ClientError::Refused { .. })), "{refused:?}");
     let said = must(&replica, &["promote"]);
     assert!(said.starts_with("this is the master now"), "{said}");
+    let mut stream = master.login();
+    stream.update(&[]).expect("a replica streams");
     replica.login().activate("user.after", "be1!default", "").expect("it decides");
     master.wait_for_log("in sync with the master");
+    // It may have been in sync before that.
+    while stream.streamed().expect("it is sent").name() != "user.after" {}
     let said = ask(&replica, &["diff", "--with", &here]);
     assert_eq!((said.code, &said.out[..]), (Some(0), "the same: 6 names\n"), "{}", said.err);
 }

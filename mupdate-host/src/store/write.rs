@@ -95,13 +95,28 @@ impl Store {
         self.inner.redo.tell(listener);
     }
 
-    /// Have a full map give back the pages that only the redo log needs. False: there were none when the last transaction
-    /// began, and it is full.
+    /// Have a full map give back what is free: pages that only the redo log needs, and those that the last transaction has
+    /// left, which LMDB uses in the next but one. False: nothing was committed since that was done, and it is full.
     ///
     /// # Errors
     /// What is on the disk is unknown.
-    pub fn settle(&self) -> Result<bool, StoreError> {
-        self.inner.redo.settle_all()
+    pub fn make_room(&self) -> Result<bool, StoreError> {
+        let inner = &*self.inner;
+        if !inner.redo.has_room_to_make() {
+            return Ok(false);
+        }
+        let mut txn = inner.redo.stage(inner.env.write_txn()?);
+        let revision = inner.tables.revision(&txn)?;
+        // Written as it is: a transaction that writes nothing is none.
+        let written = inner.tables.set_number(&mut txn, "revision", revision).map_err(CommitError::from);
+        match written.and_then(|()| inner.redo.commit(txn, true, |error| failed(inner, error))) {
+            Ok(()) => {
+                inner.redo.has_made_room();
+                Ok(true)
+            }
+            Err(CommitError::Obstacle(_)) => Ok(false),
+            Err(CommitError::Fatal(error)) => Err(error),
+        }
     }
 }
 

@@ -108,12 +108,14 @@ impl Bench {
         let inner = self.upstream.shared.lock();
         drop(inner);
         let mut inner = self.upstream.shared.lock();
+        let begun = std::time::Instant::now();
         loop {
             drop(inner);
             let status = self.upstream.status();
             if what(&status) {
                 return status;
             }
+            assert!(begun.elapsed() < Duration::from_secs(20), "it never comes: {status:?}");
             inner = self.upstream.shared.lock();
             let (again, _) = self
                 .upstream

@@ -394,13 +394,13 @@ impl Work {
         }
     }
 
-    /// Try something once more, if the map was full of pages that only the redo log needed.
+    /// Try something once more, if the map was full and has room to make.
     fn with_all_room<T>(
         &mut self,
         mut attempt: impl FnMut(&mut Self) -> Result<T, CommitError>,
     ) -> Result<T, CommitError> {
         match attempt(self) {
-            Err(CommitError::Obstacle(Obstacle::MapFull)) if self.store.settle()? => attempt(self),
+            Err(CommitError::Obstacle(Obstacle::MapFull)) if self.store.make_room()? => attempt(self),
             done => done,
         }
     }

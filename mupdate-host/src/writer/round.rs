@@ -79,7 +79,7 @@ impl Work {
         // Which entries changed something: the events come in the same sequence.
         let mut changing = Vec::new();
         let mut outcome = self.transact(entries, sound, &mut changing)?;
-        if matches!(outcome, Outcome::Obstacle(Obstacle::MapFull)) && self.store.settle()? {
+        if matches!(outcome, Outcome::Obstacle(Obstacle::MapFull)) && self.store.make_room()? {
             changing.clear();
             outcome = self.transact(entries, sound, &mut changing)?;
         }

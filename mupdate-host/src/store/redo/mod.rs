@@ -64,8 +64,8 @@ pub(super) struct Redo {
     settler: Arc<Settler>,
     /// Opened for the writer alone: the system tells of a write that has failed once to each who has a file open.
     log: File,
-    /// What was settled when the last transaction began.
-    begun: AtomicU64,
+    /// The last transaction that did nothing but have the map give back what is free.
+    made_room: AtomicU64,
     areas: Mutex<Areas>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -125,8 +125,8 @@ impl Redo {
         let settled = settler.state().settled;
         settler.state().committed = settled;
         env::leave_syncs_to_us(env).map_err(io::Error::other)?;
-        let (begun, areas, thread) = Default::default();
-        Ok(Self { settler: Arc::new(settler), log, begun, areas, thread })
+        let (made_room, areas, thread) = Default::default();
+        Ok(Self { settler: Arc::new(settler), log, made_room, areas, thread })
     }
 
     /// Have this one told when the disk turns out to be broken while nothing is being committed.
@@ -137,22 +137,25 @@ impl Redo {
     /// Has a transaction to be settled at once, as there is little room in the map? If so, nothing is unsettled from now on.
     pub(super) fn is_scarce(&self) -> Result<bool, StoreError> {
         let Settler { env, geometry, .. } = &*self.settler;
-        self.begun.store(self.settler.state().settled, Ordering::Relaxed);
         let info = env.info();
         let used = info.last_page_number as u64 * geometry.page_size;
         let free = (info.map_size as u64).saturating_sub(used);
         let scarce = free < info.map_size as u64 / SCARCE;
         if scarce {
-            self.settle_all()?;
+            let committed = self.settler.state().committed;
+            self.settle(committed)?;
         }
         Ok(scarce)
     }
 
-    /// Settle everything that is committed. False: it was so already when the last transaction began.
-    pub(super) fn settle_all(&self) -> Result<bool, StoreError> {
-        let committed = self.settler.state().committed;
-        self.settle(committed)?;
-        Ok(self.begun.swap(committed, Ordering::Relaxed) < committed)
+    /// Would a transaction that is settled at once have the map give anything back? Not, if it was one that was committed last.
+    pub(super) fn has_room_to_make(&self) -> bool {
+        self.settler.state().committed != self.made_room.load(Ordering::Relaxed)
+    }
+
+    /// Such a transaction was committed.
+    pub(super) fn has_made_room(&self) {
+        self.made_room.store(self.settler.state().committed, Ordering::Relaxed);
     }
 
     /// Note what this transaction is going to write.

@@ -181,7 +181,7 @@ fn a_transaction_that_changes_nothing_is_none() {
         if let Some(left) = cut(dir.path(), &settled, &mut rng) {
             assert_eq!(found(&open(left.path())), model);
         }
-        store.settle().expect("it can be synced");
+        store.make_room().expect("it can be synced");
         assert!(store.inner.redo.settler.state().is_settled());
     }
 }
