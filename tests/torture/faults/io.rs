@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::{SHAPE, broken_under_load, login, shimmed};
 
 /// Exits with 74 (`EX_IOERR`) and says why, when such a call fails amid load.
-fn ends_with_its_reason(kind: Kind, call: Call, error: Errno, words: &str) {
+pub(super) fn ends_with_its_reason(kind: Kind, call: Call, error: Errno, words: &str) {
     // Not always at the same write of a commit.
     for skip in [0, 7] {
         let (mut daemon, shim) = shimmed(kind, "streams.hold_ms = 0\n");
@@ -36,7 +36,7 @@ pub fn write_fails(kind: Kind) {
     ends_with_its_reason(kind, Call::Write, Errno::IO, "Input/output error");
 }
 
-/// What was written cannot be synced: it may be on the disk, or never come there.
+/// Pages cannot be synced: they may be on the disk, or never come there.
 pub fn sync_fails(kind: Kind) {
     ends_with_its_reason(kind, Call::Sync, Errno::IO, "Input/output error");
 }
@@ -59,18 +59,24 @@ pub fn write_cut_short(kind: Kind) {
     assert_eq!(code, Some(74), "{said}");
 }
 
-/// Some file systems say only at the sync that there was no room. LMDB's current transaction is the one before, so the
-/// changes are answered NO, and the next ones are tried.
+/// What was answered OK is in the log, but its pages found no room on the disk. The next start tries again.
+pub fn settling_finds_no_space(kind: Kind) {
+    ends_with_its_reason(kind, Call::Sync, Errno::NOSPC, "No space left on device");
+}
+
+/// Some file systems say only at the sync that there was no room. The record is taken back, so the changes are answered NO,
+/// and the next ones are tried.
 pub fn no_space_reported_late(kind: Kind) {
     let (mut daemon, shim) = shimmed(kind, "streams.hold_ms = 0\n");
     let mut history = History::default();
     let load = Load::start(&daemon, SHAPE, 0, &mut fastrand::Rng::with_seed(5));
-    for (call, error) in
-        [(Call::Sync, Errno::NOSPC), (Call::Write, Errno::DQUOT), (Call::Write, Errno::NOSPC)]
+    // A record that cannot be taken back ends the daemon: the log's sync fails no more than once.
+    for (call, times, error) in
+        [(Call::LogSync, 1, Errno::NOSPC), (Call::Write, 5, Errno::DQUOT), (Call::Write, 5, Errno::NOSPC)]
     {
         assert_eq!(load.wait_for(200), 200, "the writers gave up");
-        let wanted = shim.failed() + 5;
-        shim.fail(call, 3, 5, error);
+        let wanted = shim.failed() + times;
+        shim.fail(call, 3, times, error);
         while shim.failed() < wanted {
             assert_eq!(load.wait_for(10), 10, "the writers gave up");
         }

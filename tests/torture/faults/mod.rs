@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod io;
 mod limits;
+mod log;
 mod place;
 
 use std::net::TcpStream;
@@ -33,7 +34,7 @@ pub enum Needs {
 pub type Fault = (&'static str, Needs, fn(Kind));
 
 /// All of them.
-pub const FAULTS: [Fault; 26] = [
+pub const FAULTS: [Fault; 33] = [
     ("disk_full_at_a_commit", Needs::Mounts, disk::full_at_a_commit),
     ("disk_full_at_the_start", Needs::Mounts, disk::full_at_the_start),
     ("disk_full_under_load", Needs::Mounts, disk::full_under_load),
@@ -45,6 +46,13 @@ pub const FAULTS: [Fault; 26] = [
     ("io_write_cut_short", Needs::Nothing, io::write_cut_short),
     ("io_no_space_reported_late", Needs::Nothing, io::no_space_reported_late),
     ("io_read_only_disk", Needs::Nothing, io::read_only_disk),
+    ("io_settling_finds_no_space", Needs::Nothing, io::settling_finds_no_space),
+    ("log_write_fails", Needs::Nothing, log::write_fails),
+    ("log_sync_fails", Needs::Nothing, log::sync_fails),
+    ("log_write_cut_short", Needs::Nothing, log::write_cut_short),
+    ("log_removed", Needs::Nothing, log::removed),
+    ("log_with_garbage", Needs::Nothing, log::garbage),
+    ("log_of_another_data_file", Needs::Nothing, log::of_another_data_file),
     ("files_exhausted", Needs::Nothing, limits::files_exhausted),
     ("waiting_refused", Needs::Nothing, limits::waiting_refused),
     ("files_few_from_the_start", Needs::Nothing, limits::files_few_from_the_start),
