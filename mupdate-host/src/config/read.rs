@@ -170,8 +170,9 @@ fn found(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) if text.chars().count() > 60 => "a long string".into(),
         DeValue::String(text) => format!("{text:?}"),
-        DeValue::Integer(number) => number.to_string(),
-        DeValue::Float(number) => number.to_string(),
+        // The parser gives what stands there as a number, control characters amid the digits included.
+        DeValue::Integer(number) => number.to_string().escape_debug().to_string(),
+        DeValue::Float(number) => number.to_string().escape_debug().to_string(),
         DeValue::Boolean(value) => value.to_string(),
         DeValue::Datetime(_) => "a date".into(),
         DeValue::Array(_) => "a list".into(),
