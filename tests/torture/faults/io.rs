@@ -64,15 +64,15 @@ pub fn settling_finds_no_space(kind: Kind) {
     ends_with_its_reason(kind, Call::Sync, Errno::NOSPC, "No space left on device");
 }
 
-/// Some file systems say only at the sync that there was no room. The record is taken back, so the changes are answered NO,
-/// and the next ones are tried.
+/// There is room for the record and then none for the pages, or for the record neither. It is taken back, so the changes are
+/// answered NO, and the next ones are tried.
 pub fn no_space_reported_late(kind: Kind) {
     let (mut daemon, shim) = shimmed(kind, "streams.hold_ms = 0\n");
     let mut history = History::default();
     let load = Load::start(&daemon, SHAPE, 0, &mut fastrand::Rng::with_seed(5));
-    // A record that cannot be taken back ends the daemon: the log's sync fails no more than once.
+    // A record that cannot be taken back ends the daemon: the log's write fails no more than once.
     for (call, times, error) in
-        [(Call::LogSync, 1, Errno::NOSPC), (Call::Write, 5, Errno::DQUOT), (Call::Write, 5, Errno::NOSPC)]
+        [(Call::LogWrite, 1, Errno::NOSPC), (Call::Write, 5, Errno::DQUOT), (Call::Write, 5, Errno::NOSPC)]
     {
         assert_eq!(load.wait_for(200), 200, "the writers gave up");
         let wanted = shim.failed() + times;

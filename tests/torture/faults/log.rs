@@ -26,6 +26,8 @@ pub fn write_fails(kind: Kind) {
 /// A record cannot be synced.
 pub fn sync_fails(kind: Kind) {
     ends_with_its_reason(kind, Call::LogSync, Errno::IO, "Input/output error");
+    // What was written may be there or not, and a sync that is tried again says nothing of it.
+    ends_with_its_reason(kind, Call::LogSync, Errno::NOSPC, "No space left on device");
 }
 
 /// A record is written in two pieces, which is as good as in one.
