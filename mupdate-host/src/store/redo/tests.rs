@@ -78,12 +78,20 @@ fn settle(store: &Store, dir: &Path) -> Settled {
     Settled { transaction, data: fs::read(dir.join(DATA_FILE)).expect("it is there") }
 }
 
+/// Both files as they are now: what `kill -9` leaves.
+fn copy(dir: &Path) -> TempDir {
+    let left = TempDir::new().expect("a directory");
+    for file in [DATA_FILE, LOG_FILE] {
+        fs::copy(dir.join(file), left.path().join(file)).expect("there is room");
+    }
+    left
+}
+
 /// What a power cut leaves: pages of the data file as they are now or as they were, the log up to its last sync. `None`: the
 /// settler was quicker than this.
 fn cut(dir: &Path, settled: &Settled, rng: &mut Rng) -> Option<TempDir> {
-    let left = TempDir::new().expect("a directory");
-    let mut data = fs::read(dir.join(DATA_FILE)).expect("it is there");
-    fs::copy(dir.join(LOG_FILE), left.path().join(LOG_FILE)).expect("there is room");
+    let left = copy(dir);
+    let mut data = fs::read(left.path().join(DATA_FILE)).expect("it was copied");
     let log = File::open(left.path().join(LOG_FILE)).expect("it was copied");
     let header = newest(&log).expect("readable").expect("whole").expect("written");
     if header.transaction != settled.transaction {
@@ -122,10 +130,7 @@ fn nothing_is_lost_and_nothing_invented() {
             redone += usize::from(settled.transaction < store.inner.redo.settler.state().committed);
             // Cut again while it is being opened, it is as it was.
             for _ in 0..2 {
-                let again = TempDir::new().expect("a directory");
-                for file in [DATA_FILE, LOG_FILE] {
-                    fs::copy(left.path().join(file), again.path().join(file)).expect("there is room");
-                }
+                let again = copy(left.path());
                 let store = open(again.path());
                 assert_eq!(store.revision().expect("readable"), revision);
                 assert_eq!(found(&store), model);
@@ -200,10 +205,7 @@ fn areas_take_turns() {
         turns += usize::from(store.inner.redo.areas.lock().expect("no panics").current != before);
     }
     assert!(turns >= 4, "{turns}");
-    let left = TempDir::new().expect("a directory");
-    for file in [DATA_FILE, LOG_FILE] {
-        fs::copy(dir.path().join(file), left.path().join(file)).expect("there is room");
-    }
+    let left = copy(dir.path());
     assert_eq!(found(&open(left.path())), model);
 }
 
@@ -224,13 +226,14 @@ fn killed() -> (TempDir, Model) {
 }
 
 fn refusal(dir: &Path) -> Option<Found> {
-    let before = [DATA_FILE, LOG_FILE].map(|file| fs::read(dir.join(file)).expect("it is there"));
+    let files = || [DATA_FILE, LOG_FILE].map(|file| fs::read(dir.join(file)).expect("it is there"));
+    let before = files();
     let found = match Store::open(dir, options()) {
         Ok(_) => return None,
         Err(OpenError::Format { found, .. }) => found,
         Err(error) => panic!("{error}"),
     };
-    assert!(before == [DATA_FILE, LOG_FILE].map(|file| fs::read(dir.join(file)).expect("it is there")));
+    assert!(before == files());
     Some(found)
 }
 
