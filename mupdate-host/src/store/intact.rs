@@ -46,9 +46,8 @@ pub(super) fn look(file: &File, current: Option<Meta>, progress: &Progress) -> i
     let length = file.metadata()?.len();
     let current = match current {
         Some(current) => current,
-        None => match meta_page::both(file)? {
-            Some([even, odd]) if odd.transaction > even.transaction => odd,
-            Some([even, _]) => even,
+        None => match meta_page::newest(file)? {
+            Some(newest) => newest,
             None => return Ok(Some(Found::Foreign)),
         },
     };

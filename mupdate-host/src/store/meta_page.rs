@@ -54,12 +54,13 @@ pub(super) struct Tree {
     pub root: u64,
 }
 
-/// Both meta pages; `None` if one of them is none.
-pub(super) fn both(file: &File) -> io::Result<Option<[Meta; 2]>> {
+/// That of the current transaction; `None` if one of the two is no meta page.
+pub(super) fn newest(file: &File) -> io::Result<Option<Meta>> {
     let meta = |at: u64| Ok::<_, io::Error>(read(file, at)?.and_then(|page| Meta::parse(&page)));
-    let Some(first) = meta(0)? else { return Ok(None) };
-    let Some(second) = meta(first.page_size as u64)? else { return Ok(None) };
-    Ok((first.page_size == second.page_size).then_some([first, second]))
+    let Some(even) = meta(0)? else { return Ok(None) };
+    let Some(odd) = meta(even.page_size as u64)? else { return Ok(None) };
+    let alike = even.page_size == odd.page_size;
+    Ok(alike.then_some(if odd.transaction > even.transaction { odd } else { even }))
 }
 
 /// The beginning of the page at this place in the file, if it has one there.

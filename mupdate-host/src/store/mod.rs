@@ -35,7 +35,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -64,6 +64,9 @@ use tables::{Contents, Tables};
 
 /// The name of LMDB's file in the data directory.
 const DATA_FILE: &str = "data.mdb";
+
+/// More octets than a data file has before the first start is over.
+const UNBORN: u64 = 1 << 20;
 
 /// What stands before a mailbox's key in `by_location`.
 const ID_OCTETS: usize = 4;
@@ -165,6 +168,9 @@ impl Store {
         let readers = options.max_readers.saturating_add(redo::READERS);
         place::reserve_lock_table(dir, readers).map_err(|error| OpenError::io(dir, error))?;
 
+        if contents == Contents::Nothing {
+            redo::announce(dir, options.map_size).map_err(|error| OpenError::io(dir, error))?;
+        }
         let env = env::open(dir, options.map_size, readers).map_err(|error| OpenError::heed(dir, error))?;
         let tables = match contents {
             Contents::Nothing => create(dir, &env)?,
@@ -315,7 +321,8 @@ impl fmt::Debug for Store {
 }
 
 /// What is in a data directory, and what has to be done once more there. Nothing is changed before it is known to be ours
-/// and sound; then the data file is taken back to where that begins.
+/// and sound; then the data file is taken back to where that begins. One that was not whole yet when the first start of
+/// all was cut short is removed.
 fn look(dir: &Path, map_size: usize, progress: &Progress) -> Result<(Contents, Option<Recovery>), OpenError> {
     let io = |error| OpenError::io(dir, error);
     let data = match File::options().read(true).open(dir.join(DATA_FILE)) {
@@ -323,7 +330,8 @@ fn look(dir: &Path, map_size: usize, progress: &Progress) -> Result<(Contents, O
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Contents::Nothing, None)),
         Err(error) => return Err(io(error)),
     };
-    if data.metadata().map_err(io)?.len() == 0 {
+    let length = data.metadata().map_err(io)?.len();
+    if length == 0 {
         return Ok((Contents::Nothing, None));
     }
     let recovery = match Recovery::read(dir).map_err(io)? {
@@ -340,7 +348,13 @@ fn look(dir: &Path, map_size: usize, progress: &Progress) -> Result<(Contents, O
     };
     let current = recovery.as_ref().and_then(Recovery::meta);
     if let Some(found) = intact::look(&data, current, progress).map_err(io)? {
-        return Ok((Contents::Other(found), None));
+        // Whoever puts a damaged backup beside such a log is to be told, and has a larger one.
+        if length > UNBORN || !redo::is_unborn(dir).map_err(io)? {
+            return Ok((Contents::Other(found), None));
+        }
+        fs::remove_file(dir.join(DATA_FILE)).map_err(io)?;
+        tracing::info!("the first start of this store was cut short: it is made anew");
+        return Ok((Contents::Nothing, None));
     }
     if let Some(recovery) = &recovery {
         recovery.restore(dir).map_err(io)?;

@@ -5,8 +5,10 @@ use std::path::Path;
 use heed::types::Bytes as Octets;
 use tempfile::TempDir;
 
+use super::lock::Claim;
+use super::meta_page::SMALLEST_PAGE;
 use super::tables::{Contents, contents};
-use super::{Found, OpenError, Store, StoreOptions, env};
+use super::{DATA_FILE, Found, OpenError, Store, StoreOptions, UNBORN, env, redo};
 
 fn options() -> StoreOptions {
     StoreOptions { map_size: 1 << 20, max_readers: 16, ..StoreOptions::default() }
@@ -79,4 +81,32 @@ fn a_store_that_was_never_filled_is_taken_over() {
     );
     drop(Store::open(dir.path(), options()).expect("an environment without tables is nothing"));
     assert_eq!(contents(&env::look(dir.path(), 1 << 20).expect("opens")).expect("readable"), Contents::Ours);
+}
+
+#[test]
+fn a_first_start_that_was_cut_short_is_made_once_more() {
+    let data = |dir: &Path| std::fs::read(dir.join(DATA_FILE)).expect("readable");
+    let unborn = |data: &[u8]| {
+        let dir = TempDir::new().expect("a directory");
+        drop(Claim::take(dir.path()).expect("nobody else has it"));
+        redo::announce(dir.path(), options().map_size).expect("there is room");
+        std::fs::write(dir.path().join(DATA_FILE), data).expect("there is room");
+        dir
+    };
+    let dir = TempDir::new().expect("a directory");
+    set_format(dir.path(), b"mupdate directory 3");
+    let whole = data(dir.path());
+    let mut torn = whole.clone();
+    torn[..SMALLEST_PAGE].fill(0);
+    assert_eq!(Store::open(unborn(&torn).path(), options()).expect("made anew").revision().ok(), Some(0));
+    // Somebody has put another file there meanwhile.
+    let backup = unborn(&whole);
+    drop(Store::open(backup.path(), options()).expect("it is whole"));
+    assert_eq!(data(backup.path())[3 * SMALLEST_PAGE..], whole[3 * SMALLEST_PAGE..]);
+    torn.resize(usize::try_from(UNBORN).expect("little") + 1, 0);
+    assert_eq!(refusal(unborn(&torn).path()), Found::Foreign);
+    // Once it is over, damage is damage.
+    torn.truncate(whole.len());
+    std::fs::write(dir.path().join(DATA_FILE), torn).expect("there is room");
+    assert_eq!(refusal(dir.path()), Found::Foreign);
 }

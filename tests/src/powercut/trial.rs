@@ -41,8 +41,6 @@ pub struct Totals {
     pub opening: usize,
     /// Those with a commit under way, and of these the ones after which it was there.
     pub under_way: (usize, usize),
-    /// Those after which the very first start has to be made once more, without what it has left.
-    pub unmade: usize,
     /// Sectors that were not there.
     pub missing: usize,
 }
@@ -51,13 +49,11 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} power cuts through {} runs ({} while opening, {} of them amid a first start that has to be made anew; {} \
-             with a commit under way, which was there after {}), {} sectors gone, {} commits made, {} refused; 0 lost, 0 \
-             invented",
+            "{} power cuts through {} runs ({} while opening; {} with a commit under way, which was there after {}), {} \
+             sectors gone, {} commits made, {} refused; 0 lost, 0 invented",
             self.cuts,
             self.runs,
             self.opening,
-            self.unmade,
             self.under_way.0,
             self.under_way.1,
             self.missing,
@@ -183,26 +179,19 @@ impl Trial<'_> {
                 let kept = self.keep(&now.files);
                 panic!("{}: cut at record {cut} of {}: {wrong}; {}", self.name, records.len(), kept.display())
             });
-            match found {
-                Some(found) if number >= goes_on && left.is_none() => left = Some((now.files, found)),
-                Some(_) => {}
-                None => self.totals.unmade += 1,
+            if number == goes_on {
+                left = Some((now.files, found));
             }
         }
-        // The first start did not get far, wherever it was cut.
-        left.unwrap_or_default()
+        left.expect("one of the cuts")
     }
 
-    /// Opens what is left: what it holds. `None`: what was cut is the very first start, and the store is as good as none.
-    fn check(&mut self, files: &Files, expected: &Expected) -> Result<Option<Directory>, String> {
+    /// Opens what is left: what it holds.
+    fn check(&mut self, files: &Files, expected: &Expected) -> Result<Directory, String> {
         let dir = self.folder.path().join(format!("cut{}", self.totals.cuts));
         fs::create_dir(&dir).expect("a folder of ours");
         files.write(&dir);
-        let store = match Store::open(&dir, options()) {
-            Ok(store) => store,
-            Err(_) if !expected.opened && expected.made.revision == 0 => return Ok(None),
-            Err(error) => return Err(format!("it does not open: {error}")),
-        };
+        let store = Store::open(&dir, options()).map_err(|error| format!("it does not open: {error}"))?;
         let mut found = Directory::read(&store)?;
         let result = found.clone();
         if expected.under_way.is_some() {
@@ -227,7 +216,7 @@ impl Trial<'_> {
             }
         }
         fs::remove_dir_all(&dir).expect("a folder of ours");
-        Ok(Some(result))
+        Ok(result)
     }
 
     /// Keeps the files of a store for whoever looks for the mistake.

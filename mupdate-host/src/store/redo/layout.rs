@@ -22,6 +22,10 @@ pub(super) const SLOT: usize = 8192;
 pub(super) const AREAS_AT: u64 = 2 * SLOT as u64;
 
 const HEADER_MAGIC: &[u8; 8] = b"mupdredo";
+
+/// What stands in the place of the first header from before there is a data file until it is whole.
+pub(super) const UNBORN: &[u8; 64] = b"mupdated: the first start of this store is not over yet.       \n";
+
 const RECORD_MAGIC: &[u8; 4] = b"redo";
 
 /// Octets before the meta page in a header, and before the changes in a record.
@@ -56,6 +60,8 @@ pub(super) struct Header {
 pub(super) enum NoHeader {
     /// None was ever written here.
     Blank,
+    /// None was ever written: the first start is not over.
+    Unborn,
     /// Another version of this program has written it.
     Version(u32),
     /// It is damaged, or was being written.
@@ -81,6 +87,9 @@ impl Header {
         let octets = slot.get(..HEADER_HEAD + SMALLEST_PAGE).ok_or(NoHeader::Torn)?;
         if octets.iter().all(|&octet| octet == 0) {
             return Err(NoHeader::Blank);
+        }
+        if octets.starts_with(UNBORN) {
+            return Err(NoHeader::Unborn);
         }
         if !is_sealed(octets, HEADER_SUM) || !octets.starts_with(HEADER_MAGIC) {
             return Err(NoHeader::Torn);
@@ -203,6 +212,7 @@ mod tests {
         let octets = header().encode();
         assert_eq!(Header::parse(&octets), Ok(header()));
         assert_eq!(Header::parse(&[0; SLOT]), Err(NoHeader::Blank));
+        assert_eq!(Header::parse(&[&UNBORN[..], &[0; SLOT]].concat()), Err(NoHeader::Unborn));
         for at in (0..octets.len()).step_by(61) {
             let mut damaged = octets.clone();
             damaged[at] ^= 1;

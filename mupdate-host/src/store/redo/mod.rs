@@ -27,20 +27,20 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use heed::RwTxn;
 
 pub(super) use record::Op;
-pub(super) use recovery::Recovery;
+pub(super) use recovery::{Recovery, is_unborn};
 pub(super) use staged::Staged;
 
 use super::DATA_FILE;
 use super::env::{self, Env};
 use super::error::{CommitError, Obstacle, StoreError, out_of_space};
 use super::meta_page;
-use layout::{AREAS_AT, BLOCK};
+use layout::{AREAS_AT, BLOCK, SLOT, UNBORN};
 use record::Record;
 use settler::{Geometry, Listener, Settler};
 
@@ -87,11 +87,21 @@ struct Area {
 }
 
 /// A record that is in the log: what has to be known to take it out again.
-#[derive(Debug)]
 #[must_use = "the transaction has to be committed, or the record taken back"]
-pub(super) struct Appended {
+struct Appended<'r> {
+    areas: MutexGuard<'r, Areas>,
     at: u64,
     before: Area,
+}
+
+/// Before there is a data file, note that there is to be one: what a power cut leaves of it until [`Redo::begin`] has ended
+/// is not worth anything, and can be known for that.
+pub(super) fn announce(dir: &Path, map_size: usize) -> io::Result<()> {
+    let log = file(dir, 2 * area_of(map_size) as u64)?;
+    let mut headers = UNBORN.to_vec();
+    headers.resize(2 * SLOT, 0);
+    log.write_all_at(&headers, 0)?;
+    log.sync_data()
 }
 
 impl Redo {
@@ -99,16 +109,15 @@ impl Redo {
     /// else uses the environment yet.
     pub(super) fn begin(dir: &Path, env: &Env, map_size: usize) -> io::Result<Self> {
         let data = File::options().read(true).write(true).open(dir.join(DATA_FILE))?;
-        let metas = meta_page::both(&data)?.ok_or_else(|| io::Error::other("LMDB's meta pages are gone"))?;
-        let page_size = metas[0].page_size as u64;
-        let store = match meta_page::stamp(&data)? {
-            0 => draw()?,
-            store => store,
-        };
-        meta_page::set_stamp(&data, store)?;
+        let meta = meta_page::newest(&data)?.ok_or_else(|| io::Error::other("LMDB's meta pages are gone"))?;
+        let page_size = meta.page_size as u64;
+        if meta_page::stamp(&data)? == 0 {
+            meta_page::set_stamp(&data, draw()?)?;
+        }
+        let store = meta_page::stamp(&data)?;
         // A daemon of an older version, or one whose log was taken away, may have left something to be written, too.
         data.sync_data()?;
-        let area = (map_size / AREA_PER_MAP).clamp(LEAST_AREA, MOST_AREA).next_multiple_of(BLOCK);
+        let area = area_of(map_size);
         let [log, settlers] = [file(dir, 2 * area as u64)?, file(dir, 2 * area as u64)?];
         let sequence = match recovery::newest(&log)? {
             Ok(header) => header.map_or(0, |header| header.sequence),
@@ -186,7 +195,7 @@ impl Redo {
         if let Err(error) = txn.commit() {
             let error = failed(error);
             if let (Some(appended), CommitError::Obstacle(_)) = (appended, &error) {
-                self.take_back(&appended).map_err(|error| self.broken(error))?;
+                self.take_back(appended).map_err(|error| self.broken(error))?;
             }
             return Err(error);
         }
@@ -200,7 +209,7 @@ impl Redo {
     }
 
     /// Put a record into the log, durably.
-    fn append(&self, transaction: u64, mut record: Vec<u8>) -> Result<Appended, CommitError> {
+    fn append(&self, transaction: u64, mut record: Vec<u8>) -> Result<Appended<'_>, CommitError> {
         let mut areas = self.areas.lock().unwrap_or_else(PoisonError::into_inner);
         let length = record.len().next_multiple_of(BLOCK) as u64;
         if areas.each[areas.current].used + length > self.settler.geometry.area {
@@ -214,25 +223,21 @@ impl Redo {
             state.sequence
         };
         let current = areas.current;
-        let area = &mut areas.each[current];
-        let appended = Appended {
-            at: AREAS_AT + current as u64 * self.settler.geometry.area + area.used,
-            before: *area,
-        };
-        *area = Area { used: area.used + length, last: transaction };
+        let before = areas.each[current];
+        let at = AREAS_AT + current as u64 * self.settler.geometry.area + before.used;
         layout::finish(&mut record, self.settler.geometry.session, transaction, sequence);
-        match self.log.write_all_at(&record, appended.at) {
+        match self.log.write_all_at(&record, at) {
             Ok(()) => {}
             // Where files are never written in place, a full disk has no room for this either. What is there of it is no
             // whole record, and the next one is written over it.
             Err(error) if out_of_space(&error) => {
-                areas.each[current] = appended.before;
                 return Err(CommitError::Obstacle(Obstacle::DiskFull));
             }
             Err(error) => return Err(self.broken(error).into()),
         }
         self.log.sync_data().map_err(|error| self.broken(error))?;
-        Ok(appended)
+        areas.each[current] = Area { used: before.used + length, last: transaction };
+        Ok(Appended { areas, at, before })
     }
 
     /// What was written last may be there or not, and a later sync that succeeds says nothing of it.
@@ -242,12 +247,11 @@ impl Redo {
     }
 
     /// The transaction that made this record is not going to be: what is in the log must not be done once more.
-    fn take_back(&self, appended: &Appended) -> io::Result<()> {
-        self.log.write_all_at(&[0; BLOCK], appended.at)?;
+    fn take_back(&self, Appended { mut areas, at, before }: Appended<'_>) -> io::Result<()> {
+        self.log.write_all_at(&[0; BLOCK], at)?;
         self.log.sync_data()?;
-        let mut areas = self.areas.lock().unwrap_or_else(PoisonError::into_inner);
         let current = areas.current;
-        areas.each[current] = appended.before;
+        areas.each[current] = before;
         Ok(())
     }
 
@@ -323,6 +327,11 @@ impl Drop for Redo {
             Err(error) => self.settler.fail(&error),
         }
     }
+}
+
+/// Octets of an area, for a map of this size.
+fn area_of(map_size: usize) -> usize {
+    (map_size / AREA_PER_MAP).clamp(LEAST_AREA, MOST_AREA).next_multiple_of(BLOCK)
 }
 
 /// A number that nobody else has, and not 0.

@@ -76,9 +76,9 @@ impl Recovery {
     /// Is this the data file that the log was written beside? If another was put in its place, and nothing has to be done
     /// once more, the log does not matter; else somebody has to decide.
     pub(in crate::store) fn belongs_to(&self, data: &File) -> io::Result<Result<bool, Found>> {
-        let Some([even, odd]) = meta_page::both(data)? else { return Ok(Err(Found::Foreign)) };
-        let newest = even.transaction.max(odd.transaction);
-        let is_it = meta_page::stamp(data)? == self.header.store && newest >= self.header.transaction;
+        let Some(newest) = meta_page::newest(data)? else { return Ok(Err(Found::Foreign)) };
+        let is_it =
+            meta_page::stamp(data)? == self.header.store && newest.transaction >= self.header.transaction;
         Ok(if is_it || self.changes.is_empty() { Ok(is_it) } else { Err(Found::Other) })
     }
 
@@ -105,25 +105,37 @@ impl Recovery {
 
 /// The header that counts; `None` if none was ever whole.
 pub(super) fn newest(file: &File) -> io::Result<Result<Option<Header>, Found>> {
-    let mut headers = Vec::with_capacity(2);
-    for number in 0..2 {
-        let mut slot = [0; SLOT];
-        match file.read_exact_at(&mut slot, number * SLOT as u64) {
-            Ok(()) => headers.push(Header::parse(&slot)),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => headers.push(Err(NoHeader::Blank)),
-            Err(error) => return Err(error),
+    Ok(match headers(file)? {
+        [Ok(even), Ok(odd)] => Ok(Some(if even.sequence > odd.sequence { even } else { odd })),
+        [Ok(one), Err(_)] | [Err(_), Ok(one)] => Ok(Some(one)),
+        [Err(NoHeader::Version(version)), _] | [_, Err(NoHeader::Version(version))] => {
+            Err(Found::Version(version))
         }
-    }
-    if let Some(newest) = headers.iter().flatten().max_by_key(|header| header.sequence) {
-        return Ok(Ok(Some(newest.clone())));
-    }
-    let without: Vec<_> = headers.into_iter().filter_map(Result::err).collect();
-    Ok(match without[..] {
-        [NoHeader::Version(version), _] | [_, NoHeader::Version(version)] => Err(Found::Version(version)),
-        [NoHeader::Torn, NoHeader::Torn] => Err(Found::Log),
+        [Err(NoHeader::Torn), Err(NoHeader::Torn)] => Err(Found::Log),
         // The first header of all was being written: nothing was in the log before it was whole.
         _ => Ok(None),
     })
+}
+
+/// Is the first start of the store in this data directory not over? Then nobody was ever answered from it.
+pub(in crate::store) fn is_unborn(dir: &Path) -> io::Result<bool> {
+    match File::open(dir.join(LOG_FILE)) {
+        Ok(file) => Ok(matches!(headers(&file)?, [Err(NoHeader::Unborn), Err(_)])),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn headers(file: &File) -> io::Result<[Result<Header, NoHeader>; 2]> {
+    let header = |number: u64| {
+        let mut slot = [0; SLOT];
+        match file.read_exact_at(&mut slot, number * SLOT as u64) {
+            Ok(()) => Ok(Header::parse(&slot)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Err(NoHeader::Blank)),
+            Err(error) => Err(error),
+        }
+    };
+    Ok([header(0)?, header(1)?])
 }
 
 #[cfg(test)]
