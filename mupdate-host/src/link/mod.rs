@@ -103,6 +103,8 @@ pub struct Link {
     waiting_since: Option<Instant>,
     /// Something was received to which nothing was said yet.
     unanswered: bool,
+    /// More was received at once than anybody sends who waits for answers.
+    pours: bool,
     /// The session waits for the peer, and for nobody else.
     awaits_peer: bool,
     /// Whatever is written is lost.
@@ -188,6 +190,7 @@ impl Link {
             stall: settings.stall,
             waiting_since: None,
             unanswered: false,
+            pours: false,
             awaits_peer: false,
             deaf: false,
             eof: false,
@@ -235,6 +238,10 @@ impl Link {
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
             self.session.handle_timeout(now);
         }
+        // Hundreds of others were told the same, and have as much to do.
+        if self.requests.is_unsorted() && self.turn.enter() {
+            self.requests.sort_in();
+        }
         let mut again = !self.turn.is_waiting() && self.advance(now);
         self.requests.end_burst();
         self.place.facts().given(self.session.commands());
@@ -262,7 +269,6 @@ impl Link {
             self.requests.answer(&mut self.session, ticket, reply);
         }
         if taken.changed {
-            self.requests.sort_in();
             self.session.changed();
         }
         if taken.turn {
@@ -335,7 +341,8 @@ impl Link {
 
     /// What the session does needs a turn by now.
     fn is_long(&self, steps: usize, started: Instant) -> bool {
-        self.requests.are_long() || steps >= STEPS || (steps >= FEW && started.elapsed() > SHORT)
+        let pours = self.pours && self.layers.holds_input();
+        pours || self.requests.are_long() || steps >= STEPS || (steps >= FEW && started.elapsed() > SHORT)
     }
 
     /// Give the session some of the input that is waiting, or tell it that there is no more; false if it was given nothing.

@@ -112,6 +112,7 @@ impl Link {
                 Ok(length) => {
                     // A socket that gives less than it was asked for has no more.
                     ready.read = length == CHUNK;
+                    self.pours = ready.read;
                     self.received(&chunk[..length]);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -398,11 +398,13 @@ impl Requests {
     /// The feed is to be kept in order even while the peer takes nothing.
     pub fn sort_in(&self) {
         if let Some(subscription) = &self.subscription {
-            let mut feed = lock(subscription.feed());
-            if feed.is_unsorted() {
-                feed.sort_in();
-            }
+            lock(subscription.feed()).sort_in();
         }
+    }
+
+    /// Much has come for the stream that is not sorted in yet.
+    pub fn is_unsorted(&self) -> bool {
+        self.subscription.as_ref().is_some_and(|subscription| lock(subscription.feed()).is_unsorted())
     }
 
     /// Reading what waits keeps others waiting, as all other streams were woken by the same changes.

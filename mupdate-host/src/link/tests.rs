@@ -1,6 +1,9 @@
 //! A link between a test and a real directory, with the test in the socket's place.
 
-use std::{io::ErrorKind, sync::mpsc};
+use std::{
+    io::{Cursor, ErrorKind},
+    sync::mpsc,
+};
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 
@@ -26,6 +29,14 @@ impl Host {
         let mut told = Vec::new();
         let place = self.service.admit(&peer, Entrance::Plain, &mut told);
         place.is_none().then(|| String::from_utf8(told).expect("text"))
+    }
+
+    /// All that are free.
+    fn take_all_turns(&self) -> Vec<Turn> {
+        let nobody = Inbox::new(Box::new(|| {}));
+        std::iter::repeat_with(|| Turn::new(&self.service.turns, &nobody))
+            .map_while(|mut turn| turn.enter().then_some(turn))
+            .collect()
     }
 
     /// A connection that is logged in.
@@ -213,23 +224,54 @@ fn commands_over_the_rate_wait_for_their_moments_over_all_connections_of_the_use
 #[test]
 fn whoever_waits_for_a_turn_and_vanishes_leaves_it_to_others() {
     let host = Host::new("");
-    let nobody = Inbox::new(Box::new(|| {}));
-    let mut turns: Vec<_> = (0..1000).map(|_| Turn::new(&host.service.turns, &nobody)).collect();
-    turns.retain_mut(Turn::enter);
+    let turns = host.take_all_turns();
     let mut gone = host.login("127.0.0.1:1");
     gone.send("L LIST\r\n");
     let _ = gone.link.run(Instant::now());
     assert!(gone.link.turn.is_waiting());
     gone.link.broken(&ErrorKind::BrokenPipe.into());
-    turns.clear();
+    drop(turns);
     assert_eq!(gone.rest(), (String::new(), Closing::Now));
     drop(gone);
-    let free: Vec<_> = (0..1000)
-        .map(|_| Turn::new(&host.service.turns, &nobody))
-        .map(|mut turn| (turn.enter(), turn))
-        .take_while(|(entered, _)| *entered)
-        .collect();
-    assert_eq!(free.len(), std::thread::available_parallelism().map_or(1, usize::from));
+    assert_eq!(host.take_all_turns().len(), std::thread::available_parallelism().map_or(1, usize::from));
+}
+
+#[test]
+fn whoever_pours_waits_for_a_turn_and_whoever_asks_does_not() {
+    let host = Host::new("");
+    let turns = host.take_all_turns();
+    let mut asks = host.login("127.0.0.1:1");
+    let mut ready = Readiness::default();
+    let mut tell = |peer: &mut Connection, octets: Vec<u8>| {
+        let wait = peer.link.run(Instant::now());
+        ready.read = true;
+        assert!(peer.link.pump(Cursor::new(octets), &wait, &mut ready, Instant::now()));
+        let _ = peer.link.run(Instant::now());
+    };
+    tell(&mut asks, b"F FIND \"user.a\"\r\n".repeat(8));
+    assert!(!asks.link.output().is_empty() && !asks.link.turn.is_waiting());
+    let mut pours = host.login("127.0.0.1:2");
+    tell(&mut pours, vec![b'x'; 1 << 20]);
+    assert!(pours.link.turn.is_waiting() && pours.link.layers.holds_input());
+    drop(turns);
+    let _ = pours.link.run(Instant::now());
+    assert!(!pours.link.turn.is_waiting() && !pours.link.layers.holds_input());
+}
+
+#[test]
+fn what_a_stream_has_missed_is_sorted_in_when_it_is_its_turn() {
+    let host = Host::new("streams = { hold_ms = 0 }");
+    let mut stream = host.login("127.0.0.1:1");
+    stream.ask("U UPDATE\r\n", "U OK");
+    let mut backend = host.login("127.0.0.1:2");
+    let changes = (0..2000).map(|name| format!("X{name} RESERVE \"user.{name}\" \"be1!p\"\r\n"));
+    backend.ask(&changes.collect::<String>(), "X1999 OK");
+    let turns = host.take_all_turns();
+    let _ = stream.link.run(Instant::now());
+    assert!(stream.link.turn.is_waiting() && stream.link.requests.is_unsorted());
+    drop(turns);
+    let _ = stream.link.run(Instant::now());
+    assert!(!stream.link.requests.is_unsorted());
 }
 
 #[test]
