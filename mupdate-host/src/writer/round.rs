@@ -22,13 +22,6 @@ pub(super) struct Round {
     pub barriers: Vec<Barrier>,
 }
 
-/// What the transaction of a round came to.
-enum Outcome {
-    Durable(Durable<usize>),
-    /// Nothing could be written, and nothing has happened.
-    Obstacle(Obstacle),
-}
-
 impl Work {
     /// Carry a round out and answer it.
     pub(super) fn carry_out(&mut self, round: Round) -> Result<(), StoreError> {
@@ -78,13 +71,12 @@ impl Work {
     fn attempt(&mut self, entries: &[Entry], sound: &[usize]) -> Result<Option<Obstacle>, StoreError> {
         // Which entries changed something: the events come in the same sequence.
         let mut changing = Vec::new();
-        let mut outcome = self.transact(entries, sound, &mut changing)?;
-        if matches!(outcome, Outcome::Obstacle(Obstacle::MapFull)) && self.store.make_room()? {
+        let durable = self.with_all_room(|work| {
             changing.clear();
-            outcome = self.transact(entries, sound, &mut changing)?;
-        }
-        match outcome {
-            Outcome::Durable(Durable { verdicts, events }) => {
+            work.transact(entries, sound, &mut changing)
+        });
+        match durable {
+            Ok(Durable { verdicts, events }) => {
                 if let Some(last) = events.last() {
                     self.feeds.publish(&events, last.revision);
                 }
@@ -106,10 +98,11 @@ impl Work {
                 self.tell_pairs(entries, &granted, &changing, &events);
                 Ok(None)
             }
-            Outcome::Obstacle(obstacle) => {
+            Err(CommitError::Obstacle(obstacle)) => {
                 self.obstacles.met(obstacle, Instant::now());
                 Ok(Some(obstacle))
             }
+            Err(CommitError::Fatal(error)) => Err(error),
         }
     }
 
@@ -119,13 +112,9 @@ impl Work {
         entries: &[Entry],
         sound: &[usize],
         changing: &mut Vec<usize>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Durable<usize>, CommitError> {
         let (store, begun) = (self.store.clone(), Instant::now());
-        let mut txn = match store.begin() {
-            Ok(txn) => txn,
-            Err(StoreError::Obstacle(obstacle)) => return Ok(Outcome::Obstacle(obstacle)),
-            Err(error) => return Err(error),
-        };
+        let mut txn = store.begin()?;
         let mut batch = Batch::new(txn.revision());
         let staged = self.stage(&mut txn, &mut batch, entries, sound, changing);
         let sealed = batch.seal();
@@ -142,15 +131,14 @@ impl Work {
                     self.stats.times.transaction.took(now - begun);
                 }
                 self.options.fuses.committed(now);
-                Ok(Outcome::Durable(sealed.durable(revision)))
+                Ok(sealed.durable(revision))
             }
-            Err(CommitError::Obstacle(obstacle)) => {
+            Err(error) => {
                 self.options.fuses.aborted();
                 // All of them are answered by the caller, those too that were never staged.
                 let _ = sealed.refused_whole();
-                Ok(Outcome::Obstacle(obstacle))
+                Err(error)
             }
-            Err(CommitError::Fatal(error)) => Err(error),
         }
     }
 
