@@ -192,7 +192,10 @@ impl Directory {
             }
         }
         let mut recent = VecDeque::new();
-        for revision in revision.saturating_sub(RECENT as u64) + 1..=revision {
+        // That of a store of the first format begins when it is taken over.
+        let begun = store.journal_from().map_err(text)?.ok_or("there is no journal")?;
+        let from = begun.max(revision.saturating_sub(RECENT as u64));
+        for revision in from + 1..=revision {
             let entry = store.journal_entry(revision).map_err(text)?;
             let entry = entry.ok_or_else(|| format!("the journal has no {revision}"))?;
             recent.push_back((revision, String::from_utf8_lossy(entry.mailbox.as_bytes()).into_owned()));

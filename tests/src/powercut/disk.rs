@@ -36,6 +36,11 @@ impl Files {
         }))
     }
 
+    /// A data file without a log.
+    pub fn of_data(octets: &[u8]) -> Self {
+        Self([Some(octets.to_vec()), None])
+    }
+
     /// Makes a data directory have these, and no other ones of their names.
     ///
     /// # Panics

@@ -28,11 +28,14 @@ const ATTEMPTS: (u64, u64) = (160, 40);
 /// A run, a cut, a run on what that left, and so on: so often.
 const RUNS: usize = 4;
 
+/// A store of the first format, which the program brings into that of today.
+const OLDER: &[u8] = include_bytes!("../../../mupdate-host/tests/data/format-1.mdb");
+
 /// What all of it came to.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Totals {
-    /// Runs of the program.
-    pub runs: usize,
+    /// Runs of the program, and those that began with a store of an older format.
+    pub runs: (usize, usize),
     /// Commits that were made, and refused.
     pub commits: (usize, usize),
     /// Power cuts, all of them.
@@ -49,10 +52,11 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} power cuts through {} runs ({} while opening; {} with a commit under way, which was there after {}), {} \
+            "{} power cuts through {} runs, {} of them of older stores ({} while opening; {} with a commit under way, which was there after {}), {} \
              sectors gone, {} commits made, {} refused; 0 lost, 0 invented",
             self.cuts,
-            self.runs,
+            self.runs.0,
+            self.runs.1,
             self.opening,
             self.under_way.0,
             self.under_way.1,
@@ -110,15 +114,29 @@ struct Expected {
 }
 
 impl Trial<'_> {
-    /// A store that is new at first, and what becomes of it.
+    /// A store that is new at first, or of an older format, and what becomes of it.
     fn history(&mut self) {
-        let (mut files, mut directory) = (Files::default(), Directory::default());
+        let (mut files, mut directory) = Default::default();
+        if self.rng.u8(..4) == 0 {
+            (files, directory) = self.older();
+            self.totals.runs.1 += 1;
+        }
         for run in 0..RUNS {
             let seed = self.rng.u64(..);
             let attempts = if run == 0 { ATTEMPTS.0 } else { self.rng.u64(..ATTEMPTS.1) };
             let journal = self.run(&files, seed, attempts);
             (files, directory) = self.cuts(&files, directory, &parse(&journal), seed);
         }
+    }
+
+    /// A store of an older format, and what it holds.
+    fn older(&self) -> (Files, Directory) {
+        let dir = self.folder.path().join("older");
+        let files = Files::of_data(OLDER);
+        fs::create_dir(&dir).expect("a folder of ours");
+        files.write(&dir);
+        let store = Store::open(&dir, options()).expect("it is taken over");
+        (files, Directory::read(&store).expect("it is whole"))
     }
 
     /// Has the program change a store that has these files: the journal of that.
@@ -140,7 +158,7 @@ impl Trial<'_> {
             .expect("the program was built");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {} {said}", self.name, output.status);
-        self.totals.runs += 1;
+        self.totals.runs.0 += 1;
         fs::read(shim.journal()).expect("the shim has written it")
     }
 
