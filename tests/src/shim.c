@@ -47,7 +47,8 @@ enum record {
 	R_WRITTEN,   /* this thread's write has ended: how many octets were taken */
 	R_THROUGH,   /* as R_WRITTEN, and they are on the disk: the descriptor syncs each write */
 	R_SYNC,      /* a sync begins */
-	R_SYNCED     /* this thread's sync has ended */
+	R_SYNCED,    /* this thread's sync has ended */
+	R_ASIDE      /* the file has another name now */
 };
 enum file { NONE, DATA, LOG, FOLDER, FILES };
 
@@ -246,12 +247,21 @@ ssize_t write(int fd, const void *data, size_t octets)
 	WRITES(lseek(fd, 0, SEEK_CUR), REAL(write)(fd, data, octets));
 }
 
-/* A name that changes would have to be in the journal too. */
+/* A data file may be put aside, but no file takes the place of one that we look at. */
 int rename(const char *from, const char *to)
 {
-	if (*paths[DATA] && (!strcmp(to, paths[DATA]) || !strcmp(to, paths[LOG])))
+	if (*paths[DATA] && (!strcmp(from, paths[LOG]) || !strcmp(to, paths[DATA]) || !strcmp(to, paths[LOG])))
 		abort();
+	if (*paths[DATA] && !strcmp(from, paths[DATA]))
+		record(R_ASIDE, DATA, NULL, 0, 0);
 	return REAL(rename)(from, to);
+}
+
+int unlink(const char *path)
+{
+	if (*paths[DATA] && (!strcmp(path, paths[DATA]) || !strcmp(path, paths[LOG])))
+		abort();
+	return REAL(unlink)(path);
 }
 
 static int syncs(int fd, int (*real)(int))

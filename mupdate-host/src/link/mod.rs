@@ -234,11 +234,12 @@ impl Link {
 
     /// Take in what others left, let the session go on for a bounded while, and say what to wait for.
     pub fn run(&mut self, now: Instant) -> Wait {
+        (self.held, self.awaits_peer) = (false, false);
         self.collect();
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
             self.session.handle_timeout(now);
         }
-        // Hundreds of others were told the same, and have as much to do.
+        // To sort a thousand names in is long work: hundreds of other streams may have been told of the same changes.
         if self.requests.is_unsorted() && self.turn.enter() {
             self.requests.sort_in();
         }
@@ -289,9 +290,7 @@ impl Link {
     /// Let the session go on; true if it could go on still. False also while it has to wait for its turn.
     fn advance(&mut self, now: Instant) -> bool {
         let started = Instant::now();
-        self.held = false;
         let mut yielded = started;
-        self.awaits_peer = false;
         for steps in 0.. {
             if self.end.is_some() || !self.layers.flushed() {
                 return false;
@@ -474,14 +473,17 @@ impl Link {
             self.end = Some(End::Stalled);
         }
         let open = self.end.is_none();
+        // Whoever waits for a turn does nothing before it comes, however late it may be by then: a time that has passed would
+        // have the daemon come back at once, again and again.
+        let acts = open && !self.turn.is_waiting();
         let read = open
             && !self.eof
             && !self.layers.ended()
             && (self.session.wants_input() || self.layers.handshaking())
             && self.layers.wants_input()
             && self.output().len() < self.high_water;
-        let timeout = if open { self.session.poll_timeout() } else { None };
-        let held = if open && self.held { self.requests.held_until() } else { None };
+        let timeout = if acts { self.session.poll_timeout() } else { None };
+        let held = if acts && self.held { self.requests.held_until() } else { None };
         Wait {
             read,
             write,

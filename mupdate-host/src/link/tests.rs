@@ -248,14 +248,36 @@ fn whoever_pours_waits_for_a_turn_and_whoever_asks_does_not() {
         assert!(peer.link.pump(Cursor::new(octets), &wait, &mut ready, Instant::now()));
         let _ = peer.link.run(Instant::now());
     };
-    tell(&mut asks, b"F FIND \"user.a\"\r\n".repeat(8));
+    tell(&mut asks, b"F FIND \"user.a\"\r\n".repeat(2));
     assert!(!asks.link.output().is_empty() && !asks.link.turn.is_waiting());
     let mut pours = host.login("127.0.0.1:2");
     tell(&mut pours, vec![b'x'; 1 << 20]);
     assert!(pours.link.turn.is_waiting() && pours.link.layers.holds_input());
     drop(turns);
-    let _ = pours.link.run(Instant::now());
+    while pours.link.run(Instant::now()).again {}
     assert!(!pours.link.turn.is_waiting() && !pours.link.layers.holds_input());
+}
+
+#[test]
+fn whoever_waits_for_a_turn_waits_for_no_time_that_has_passed() {
+    let host = Host::new("");
+    let mut pours = host.connect("127.0.0.1:1");
+    let _ = pours.read();
+    // The password is wrong, and the answer is held back for a second.
+    pours.send("A AUTHENTICATE \"PLAIN\" \"AG11cmRlcgBndWVzcw==\"\r\n");
+    let _ = pours.link.run(Instant::now());
+    pours.woken.recv_timeout(Duration::from_secs(60)).expect("it is looked at");
+    let wait = pours.link.run(Instant::now());
+    let turns = host.take_all_turns();
+    let mut ready = Readiness::default();
+    assert!(pours.link.pump(Cursor::new(vec![b'x'; 1 << 20]), &wait, &mut ready, Instant::now()));
+    let later = Instant::now() + Duration::from_secs(2);
+    let wait = pours.link.run(later);
+    assert!(pours.link.turn.is_waiting());
+    assert_eq!(wait.deadline.filter(|&at| at <= later), None);
+    drop(turns);
+    let _ = pours.link.run(later);
+    assert!(pours.link.output().starts_with(b"A NO"));
 }
 
 #[test]

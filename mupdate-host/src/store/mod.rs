@@ -65,8 +65,11 @@ use tables::{Contents, Tables};
 /// The name of LMDB's file in the data directory.
 const DATA_FILE: &str = "data.mdb";
 
-/// More octets than a data file has before the first start is over.
-const UNBORN: u64 = 1 << 20;
+/// Where a data file is kept whose first start was cut short before it was whole.
+const TORN_FILE: &str = "data.mdb.torn";
+
+/// More octets than such a file has.
+const MOST_TORN: u64 = 1 << 20;
 
 /// What stands before a mailbox's key in `by_location`.
 const ID_OCTETS: usize = 4;
@@ -147,7 +150,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`OpenError`]. If it is anything but [`OpenError::Failed`], nothing on the disk has changed,
-    /// a missing directory that could be made aside.
+    /// a missing directory that could be made aside, and what was left of a first start that was cut short.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, OpenError> {
         Claim::make_dir(dir)?;
         // A lock file, or a log, is there if a daemon ever was. What that one may be writing must not be looked at; and
@@ -322,7 +325,7 @@ impl fmt::Debug for Store {
 
 /// What is in a data directory, and what has to be done once more there. Nothing is changed before it is known to be ours
 /// and sound; then the data file is taken back to where that begins. One that was not whole yet when the first start of
-/// all was cut short is removed.
+/// all was cut short is put aside.
 fn look(dir: &Path, map_size: usize, progress: &Progress) -> Result<(Contents, Option<Recovery>), OpenError> {
     let io = |error| OpenError::io(dir, error);
     let data = match File::options().read(true).open(dir.join(DATA_FILE)) {
@@ -348,12 +351,14 @@ fn look(dir: &Path, map_size: usize, progress: &Progress) -> Result<(Contents, O
     };
     let current = recovery.as_ref().and_then(Recovery::meta);
     if let Some(found) = intact::look(&data, current, progress).map_err(io)? {
-        // Whoever puts a damaged backup beside such a log is to be told, and has a larger one.
-        if length > UNBORN || !redo::is_unborn(dir).map_err(io)? {
+        if length > MOST_TORN || !redo::is_unborn(dir).map_err(io)? {
             return Ok((Contents::Other(found), None));
         }
-        fs::remove_file(dir.join(DATA_FILE)).map_err(io)?;
-        tracing::info!("the first start of this store was cut short: it is made anew");
+        // It may be a damaged backup that somebody has put there meanwhile.
+        fs::rename(dir.join(DATA_FILE), dir.join(TORN_FILE)).map_err(io)?;
+        tracing::warn!(
+            "the first start of this store was cut short: it is made anew, and what there was is {TORN_FILE}"
+        );
         return Ok((Contents::Nothing, None));
     }
     if let Some(recovery) = &recovery {

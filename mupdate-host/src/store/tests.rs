@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::lock::Claim;
 use super::meta_page::SMALLEST_PAGE;
 use super::tables::{Contents, contents};
-use super::{DATA_FILE, Found, OpenError, Store, StoreOptions, UNBORN, env, redo};
+use super::{DATA_FILE, Found, MOST_TORN, OpenError, Store, StoreOptions, TORN_FILE, env, redo};
 
 fn options() -> StoreOptions {
     StoreOptions { map_size: 1 << 20, max_readers: 16, ..StoreOptions::default() }
@@ -98,12 +98,14 @@ fn a_first_start_that_was_cut_short_is_made_once_more() {
     let whole = data(dir.path());
     let mut torn = whole.clone();
     torn[..SMALLEST_PAGE].fill(0);
-    assert_eq!(Store::open(unborn(&torn).path(), options()).expect("made anew").revision().ok(), Some(0));
+    let anew = unborn(&torn);
+    assert_eq!(Store::open(anew.path(), options()).expect("made anew").revision().ok(), Some(0));
+    assert_eq!(std::fs::read(anew.path().join(TORN_FILE)).ok(), Some(torn.clone()));
     // Somebody has put another file there meanwhile.
     let backup = unborn(&whole);
     drop(Store::open(backup.path(), options()).expect("it is whole"));
     assert_eq!(data(backup.path())[3 * SMALLEST_PAGE..], whole[3 * SMALLEST_PAGE..]);
-    torn.resize(usize::try_from(UNBORN).expect("little") + 1, 0);
+    torn.resize(usize::try_from(MOST_TORN).expect("little") + 1, 0);
     assert_eq!(refusal(unborn(&torn).path()), Found::Foreign);
     // Once it is over, damage is damage.
     torn.truncate(whole.len());

@@ -2,7 +2,8 @@
 //!
 //! What had been written before a sync began is there once it has ended. Of everything else any part is there: each sector
 //! of it or not, in whatever order it was written. A write through a descriptor that syncs each write is there when it has
-//! ended, and takes nothing along. A file that is new may have no name as long as its directory was not synced.
+//! ended, and takes nothing along. A file that is new may have no name as long as its directory was not synced, and one that
+//! was put aside may have its old one.
 
 use std::{cmp::Ordering, collections::HashMap, fs, io, path::Path};
 
@@ -97,6 +98,8 @@ pub struct Disk<'j> {
     certain: Files,
     /// Files whose names are there whatever happens.
     named: [bool; 2],
+    /// A data file that was put aside and may still have its name.
+    aside: Option<Vec<u8>>,
     open: Vec<Write<'j>>,
     /// The syncs that are under way, by thread: of what, since when.
     syncs: HashMap<u32, (Place, usize)>,
@@ -133,7 +136,7 @@ impl<'j> Disk<'j> {
     /// One that has these files when the journal begins.
     pub fn new(files: Files) -> Self {
         let named = [0, 1].map(|file: usize| files.0[file].is_some());
-        Self { certain: files, named, open: Vec::new(), syncs: HashMap::new(), records: 0 }
+        Self { certain: files, named, aside: None, open: Vec::new(), syncs: HashMap::new(), records: 0 }
     }
 
     /// The next record of the journal.
@@ -159,6 +162,12 @@ impl<'j> Disk<'j> {
                     self.synced(place, since);
                 }
             }
+            // What may be in it does not matter as long as it is not whole.
+            Event::Aside => {
+                self.aside = self.certain.0[0].take();
+                self.named[0] = false;
+                self.open.retain(|write| write.file != 0);
+            }
             Event::Remark(_) => {}
         }
     }
@@ -174,6 +183,7 @@ impl<'j> Disk<'j> {
                         |write: &Write<'_>| write.file == file && write.ended.is_some_and(|end| end < since);
                     self.named[file] |= self.certain.0[file].is_some() || self.open.iter().any(begun);
                 }
+                self.aside = None;
                 return;
             }
         };
@@ -234,6 +244,9 @@ impl<'j> Disk<'j> {
             if !self.named[file] && rng.u8(..3) == 0 {
                 files.0[file] = None;
             }
+        }
+        if self.aside.is_some() && rng.bool() {
+            files.0[0].clone_from(&self.aside);
         }
         Left { files, at_risk: self.open.len(), missing }
     }

@@ -46,6 +46,8 @@ pub enum Event<'j> {
     Sync,
     /// This thread's sync has ended.
     Synced,
+    /// The file has another name now, and nothing more to do with the store.
+    Aside,
     /// The program has something to say.
     Remark(Remark),
 }
@@ -86,6 +88,7 @@ pub fn parse(mut journal: &[u8]) -> Vec<Record<'_>> {
             3 => Event::Written { through: true },
             4 => Event::Sync,
             5 => Event::Synced,
+            6 => Event::Aside,
             100 => Event::Remark(Remark::Opened(number)),
             101 => Event::Remark(Remark::Began(number)),
             102 => Event::Remark(Remark::Made(number)),

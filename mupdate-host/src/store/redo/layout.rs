@@ -23,7 +23,7 @@ pub(super) const AREAS_AT: u64 = 2 * SLOT as u64;
 
 const HEADER_MAGIC: &[u8; 8] = b"mupdredo";
 
-/// What stands in the place of the first header from before there is a data file until it is whole.
+/// What stands in the place of the first header from before there is a data file until there is a header.
 pub(super) const UNBORN: &[u8; 64] = b"mupdated: the first start of this store is not over yet.       \n";
 
 const RECORD_MAGIC: &[u8; 4] = b"redo";

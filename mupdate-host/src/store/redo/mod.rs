@@ -94,10 +94,11 @@ struct Appended<'r> {
     before: Area,
 }
 
-/// Before there is a data file, note that there is to be one: what a power cut leaves of it until [`Redo::begin`] has ended
-/// is not worth anything, and can be known for that.
+/// Before there is a data file, note that there is to be one: what a power cut leaves of it until there is a header was never
+/// answered from, and can be known by that.
 pub(super) fn announce(dir: &Path, map_size: usize) -> io::Result<()> {
     let log = file(dir, 2 * area_of(map_size) as u64)?;
+    sequence(&log)?;
     let mut headers = UNBORN.to_vec();
     headers.resize(2 * SLOT, 0);
     log.write_all_at(&headers, 0)?;
@@ -119,10 +120,7 @@ impl Redo {
         data.sync_data()?;
         let area = area_of(map_size);
         let [log, settlers] = [file(dir, 2 * area as u64)?, file(dir, 2 * area as u64)?];
-        let sequence = match recovery::newest(&log)? {
-            Ok(header) => header.map_or(0, |header| header.sequence),
-            Err(found) => return Err(io::Error::other(format!("{LOG_FILE}: {found:?}"))),
-        };
+        let sequence = sequence(&log)?;
         let geometry = Geometry { page_size, area: area as u64, store, session: draw()? };
         let settler = Settler::new(env.clone(), [data, settlers], geometry, sequence);
         // Both headers are of this session then, so that one alone is enough to find its records.
@@ -329,6 +327,14 @@ impl Drop for Redo {
     }
 }
 
+/// That of the last header; 0 if there is none. One that is damaged, or of another version, is not written over.
+fn sequence(log: &File) -> io::Result<u64> {
+    match recovery::newest(log)? {
+        Ok(header) => Ok(header.map_or(0, |header| header.sequence)),
+        Err(found) => Err(io::Error::other(format!("{LOG_FILE}: {found:?}"))),
+    }
+}
+
 /// Octets of an area, for a map of this size.
 fn area_of(map_size: usize) -> usize {
     (map_size / AREA_PER_MAP).clamp(LEAST_AREA, MOST_AREA).next_multiple_of(BLOCK)
@@ -342,7 +348,7 @@ fn draw() -> io::Result<u64> {
 }
 
 /// The log's file, with all of its blocks: they are written over and never added to, so that a sync has nothing but
-/// them to write.
+/// them to write. Whatever file there is in the directory has its name for good then.
 fn file(dir: &Path, areas: u64) -> io::Result<File> {
     let length = AREAS_AT + areas;
     let mut options = OpenOptions::new();
@@ -358,8 +364,8 @@ fn file(dir: &Path, areas: u64) -> io::Result<File> {
             at += piece as u64;
         }
         log.sync_all()?;
-        File::open(dir)?.sync_all()?;
     }
+    File::open(dir)?.sync_all()?;
     Ok(log)
 }
 
