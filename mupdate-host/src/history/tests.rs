@@ -144,8 +144,8 @@ fn what_the_journal_does_not_know_is_refused() {
 #[test]
 fn what_is_too_long_to_be_kept_is_left_alone() {
     let (_dir, store) = open(100);
-    let long: &'static str = "x".repeat(crate::store::journal::LONGEST + 1).leak();
-    say(&store, "x", &[activate("a", "be1!p", long)]);
+    let long = "x".repeat(crate::store::journal::LONGEST + 1);
+    say(&store, "x", &[activate("a", "be1!p", &long)]);
     say(&store, "x", &[delete("a")]);
     let plan = planned(&store, since(1));
     assert_eq!((plan.changes.len(), plan.left.len()), (0, 1));

@@ -38,20 +38,23 @@ pub type Ask = Box<dyn Fn(&dyn Fn() -> Answer) -> usize + Send>;
 #[derive(Debug)]
 pub struct Answer {
     who: Who,
-    to: mpsc::Sender<News>,
+    /// `None`: nobody is to hear of it.
+    to: Option<mpsc::Sender<News>>,
 }
 
 impl Answer {
     /// Whoever was to get it is not there, and should be: this question will never be answered.
-    pub fn is_lost(self) {
-        mem::forget(self);
+    pub fn is_lost(mut self) {
+        self.to = None;
     }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        // The pulse may have stopped.
-        let _ = self.to.send(News::Answered(self.who));
+        if let Some(to) = &self.to {
+            // The pulse may have stopped.
+            let _ = to.send(News::Answered(self.who));
+        }
     }
 }
 
@@ -184,7 +187,7 @@ impl Asker {
     }
 
     fn ask_all(&self) -> Missing {
-        let answer = |who| Answer { who, to: self.news.clone() };
+        let answer = |who| Answer { who, to: Some(self.news.clone()) };
         let writers = answer(Who::Writer);
         // One that has stopped lets go of it too: then the daemon is about to end.
         self.service.writer.submit(Job::Nothing(Done::new(move |_| drop(writers))));

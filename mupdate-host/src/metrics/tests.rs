@@ -26,7 +26,7 @@ impl Host {
             let wait = link.run(Instant::now());
             said.push_str(&String::from_utf8_lossy(link.output()));
             link.wrote(link.output().len(), Instant::now());
-            if said.contains("\r\nZ ") {
+            if !wait.again && said.contains("\r\nZ ") {
                 return (link, said);
             }
             if !wait.again {
