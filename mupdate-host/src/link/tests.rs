@@ -57,6 +57,12 @@ impl Connection {
         self.link.received(octets.as_ref());
     }
 
+    /// Run, then read what has come through a socket, as much as is read at a time.
+    fn arrives(&mut self, octets: Vec<u8>) {
+        let wait = self.link.run(Instant::now());
+        assert!(self.link.pump(Cursor::new(octets), &wait, &mut Readiness::default(), Instant::now()));
+    }
+
     /// Run until there is something for the peer, or the connection is over; take it all.
     fn read(&mut self) -> (Vec<u8>, Wait) {
         loop {
@@ -241,17 +247,12 @@ fn whoever_pours_waits_for_a_turn_and_whoever_asks_does_not() {
     let host = Host::new("");
     let turns = host.take_all_turns();
     let mut asks = host.login("127.0.0.1:1");
-    let mut ready = Readiness::default();
-    let mut tell = |peer: &mut Connection, octets: Vec<u8>| {
-        let wait = peer.link.run(Instant::now());
-        ready.read = true;
-        assert!(peer.link.pump(Cursor::new(octets), &wait, &mut ready, Instant::now()));
-        let _ = peer.link.run(Instant::now());
-    };
-    tell(&mut asks, b"F FIND \"user.a\"\r\n".repeat(2));
+    asks.arrives(b"F FIND \"user.a\"\r\n".repeat(2));
+    let _ = asks.link.run(Instant::now());
     assert!(!asks.link.output().is_empty() && !asks.link.turn.is_waiting());
     let mut pours = host.login("127.0.0.1:2");
-    tell(&mut pours, vec![b'x'; 1 << 20]);
+    pours.arrives(vec![b'x'; 1 << 20]);
+    let _ = pours.link.run(Instant::now());
     assert!(pours.link.turn.is_waiting() && pours.link.layers.holds_input());
     drop(turns);
     while pours.link.run(Instant::now()).again {}
@@ -267,10 +268,8 @@ fn whoever_waits_for_a_turn_waits_for_no_time_that_has_passed() {
     pours.send("A AUTHENTICATE \"PLAIN\" \"AG11cmRlcgBndWVzcw==\"\r\n");
     let _ = pours.link.run(Instant::now());
     pours.woken.recv_timeout(Duration::from_secs(60)).expect("it is looked at");
-    let wait = pours.link.run(Instant::now());
     let turns = host.take_all_turns();
-    let mut ready = Readiness::default();
-    assert!(pours.link.pump(Cursor::new(vec![b'x'; 1 << 20]), &wait, &mut ready, Instant::now()));
+    pours.arrives(vec![b'x'; 1 << 20]);
     let later = Instant::now() + Duration::from_secs(2);
     let wait = pours.link.run(later);
     assert!(pours.link.turn.is_waiting());

@@ -52,8 +52,8 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} power cuts through {} runs, {} of them of older stores ({} while opening; {} with a commit under way, which was there after {}), {} \
-             sectors gone, {} commits made, {} refused; 0 lost, 0 invented",
+            "{} power cuts through {} runs, {} of them of older stores ({} while opening; {} with a commit under way, \
+             which was there after {}), {} sectors gone, {} commits made, {} refused; 0 lost, 0 invented",
             self.cuts,
             self.runs.0,
             self.runs.1,
